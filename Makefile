@@ -1,0 +1,70 @@
+# make               build/recto.fcgi (answers requests) and build/recto (the operator's program)
+# make run           sets everything up and serves a sample blog on http://127.0.0.1:8080/ until Ctrl-C
+#                    PORT=8080 WORKERS=2 DATA=build/run
+# make test          sets everything up and runs every test; make test T=throttle runs the files of that name
+#                    CORPUS=dir adds a folder of real posts
+# make asan tsan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
+# make lint          clang-tidy and the rules of the folders
+# make bench         requests per second against a bare FastCGI responder, in one run
+# make install       PREFIX=/usr/local DESTDIR=
+# make clean         removes build/
+# make help          prints these lines
+
+BUILD    ?= build
+CXXFLAGS ?= -O2 -g
+STANDARD := -std=c++20 -pthread
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough -Werror
+DEFINES  := -DBOOST_LOG_DYN_LINK -DBOOST_TEST_DYN_LINK -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+LIBS     := -lfcgi -lmemcached -lboost_log -lboost_thread -lboost_json -linih -lsqlite3 -lsodium \
+            -lcmark-gfm -lcmark-gfm-extensions -lyaml-cpp
+
+# A folder is a layer. Modules see modules/ only, so one that reaches for fcgi/ doesn't compile.
+MODULE_SOURCES  := $(filter-out modules/command/%,$(wildcard modules/*/*.cpp))
+COMMAND_SOURCES := $(wildcard modules/command/*.cpp)
+FCGI_SOURCES    := $(wildcard fcgi/*.cpp)
+SUPPORT_SOURCES := $(wildcard tests/support/*.cpp)
+UNIT_SOURCES    := $(wildcard tests/unit/*_test.cpp)
+SERVICE_SOURCES := $(wildcard tests/service/*_test.cpp)
+T               ?=
+
+objects = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
+program = $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(1))
+
+PROGRAMS := $(BUILD)/recto.fcgi $(BUILD)/recto
+TESTS    := $(call program,$(UNIT_SOURCES) $(SERVICE_SOURCES))
+
+all: $(PROGRAMS)
+
+$(BUILD)/recto.fcgi: $(call objects,$(FCGI_SOURCES)) $(BUILD)/librecto.a
+	$(link)
+$(BUILD)/recto: $(call objects,$(COMMAND_SOURCES)) $(BUILD)/librecto.a
+	$(link)
+$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
+	@mkdir -p $(@D)
+	$(link) -lboost_unit_test_framework -lboost_filesystem
+
+link = $(CXX) $(STANDARD) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+
+$(BUILD)/librecto.a: $(call objects,$(MODULE_SOURCES))
+$(BUILD)/libfcgi-layer.a: $(call objects,$(filter-out fcgi/main.cpp,$(FCGI_SOURCES)))
+$(BUILD)/libtests.a: $(call objects,$(SUPPORT_SOURCES))
+$(BUILD)/%.a:
+	@mkdir -p $(@D)
+	rm -f $@ && $(AR) rcs $@ $^
+
+$(BUILD)/modules/%.o: INCLUDES := -Imodules
+$(BUILD)/generated/%.o: INCLUDES := -Imodules
+$(BUILD)/fcgi/%.o: INCLUDES := -Imodules -I.
+$(BUILD)/tests/%.o: INCLUDES := -Imodules -I.
+$(BUILD)/%.o: %.cpp
+	@mkdir -p $(@D)
+	$(CXX) $(STANDARD) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all help clean
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

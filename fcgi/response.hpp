@@ -1,0 +1,32 @@
+// response.hpp - one HTTP response as a plain value, and its bytes as FastCGI and CGI want them.
+//
+// Threads:  a plain value.
+// Source:   RFC 3875 section 6 (Status header, CRLF), RFC 9110.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace recto {
+
+struct Response {
+    int status = 200;
+    std::vector<std::pair<std::string, std::string>> headers;
+
+    // Shared with the cache where it comes from there: an answer from memory copies no body.
+    std::shared_ptr<const std::string> body;
+
+    void set(std::string_view name, std::string value);  // replaces one of that name (compared without case)
+    [[nodiscard]] const std::string* header(std::string_view name) const;
+    [[nodiscard]] std::string_view body_text() const { return body ? std::string_view(*body) : std::string_view(); }
+};
+
+// `Status: 200 OK`, the headers, Content-Length and the empty line; no body. A CR, LF or NUL in a header's value becomes a space.
+[[nodiscard]] std::string header_block(const Response& response);
+
+[[nodiscard]] std::string_view reason_phrase(int status);
+
+}  // namespace recto

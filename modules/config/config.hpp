@@ -1,0 +1,95 @@
+// config.hpp - what the operator decided: recto.ini, then the environment, checked as a whole.
+//
+// One table (options.cpp) has a row for each option: name, field, default, allowed range, secret, help. Parsing, range checks,
+// `recto show-config` and etc/recto.ini all come from it. Modules are given values of this struct, never the file.
+//
+// Errors:   every mistake at once, each one sentence with file, line and what was expected:
+//           `recto.ini:12: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms`
+// Threads:  immutable after load_config.
+// Limits:   lines of 8,191 bytes; a name and a section of 49.
+// Order:    the default, the file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout; named sections have no variable.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "util/units.hpp"
+
+namespace recto {
+
+// [view NAME]: what is absent comes from the table of views.
+struct ViewSection {
+    std::optional<std::chrono::milliseconds> cache;       // 0: not cached (`off`)
+    std::optional<std::vector<std::string>> throttle;     // scopes; empty: `none`
+    std::optional<std::string> log;                       // a level, or `off`
+};
+
+struct Config {
+    // Relative paths below start from here.
+    std::filesystem::path data;
+
+    std::filesystem::path server_socket;
+    std::filesystem::path runtime_dir;  // shared memory and sockets; private, in memory
+    int server_threads = 0;             // event threads
+    int server_pool = 0;                // threads for what may block
+    int server_max_connections = 0;
+    Size server_max_body;
+    std::chrono::milliseconds server_io_timeout{};    // one read or write of a client that has begun a request
+    std::chrono::milliseconds server_idle_timeout{};  // a kept connection without a request
+    std::chrono::milliseconds server_stop_timeout{};  // requests in flight after SIGTERM
+
+    std::filesystem::path store_file;
+    std::chrono::milliseconds store_busy_timeout{};
+
+    std::vector<std::string> cache_servers;  // `unix:/path` or `host:port`
+    std::chrono::milliseconds cache_timeout{};
+    Size cache_memory;  // of each worker
+    std::string cache_prefix;
+
+    int throttle_clients = 0;
+    int throttle_users = 0;
+    std::map<std::string, Rate> throttle_scopes;  // `anon`, `user` and any other name of [throttle]
+
+    std::filesystem::path log_file;
+    std::string log_level;
+    Size log_max_bytes;
+    int log_backup_count = 0;
+    Size log_max_record;
+
+    std::map<std::string, ViewSection> views;
+};
+
+// A value as it stands, for `recto show-config`.
+struct EffectiveOption {
+    std::string section;
+    std::string name;
+    std::string value;   // `********` for a secret
+    std::string origin;  // `default`, `recto.ini:12` or `RECTO_CACHE__TIMEOUT`
+};
+
+struct LoadedConfig {
+    Config config;                         // meaningful when there are no mistakes
+    std::vector<EffectiveOption> options;  // in the order of the table
+    std::vector<std::string> mistakes;     // sorted by line
+};
+
+using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_
+[[nodiscard]] Environment process_environment();
+
+// `views`: the names that [view NAME] may have.
+[[nodiscard]] LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment,
+                                       std::span<const std::string_view> views);
+[[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
+                                        std::span<const std::string_view> views);
+
+// The whole of etc/recto.ini: every option with its help, range and default.
+[[nodiscard]] std::string sample_ini();
+
+}  // namespace recto

@@ -1,0 +1,102 @@
+#include "util/shared_file.hpp"
+
+#include <cerrno>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "util/crypto.hpp"
+#include "util/file.hpp"
+
+namespace recto {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::span<std::byte> map(int fd, std::size_t size, const fs::path& path) {
+    void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) throw io_error("cannot map", path);
+    return {static_cast<std::byte*>(memory), size};
+}
+
+struct stat status_of(int fd, const fs::path& path) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) throw io_error("cannot look at", path);
+    return status;
+}
+
+void refuse_strangers(const struct stat& status, const fs::path& path) {
+    const auto refuse = [&](const char* why) { throw std::runtime_error("refusing shared memory " + path.string() + ": " + why); };
+    if (!S_ISREG(status.st_mode)) refuse("not a regular file");
+    if (status.st_uid != ::geteuid()) refuse("it belongs to another user");
+    if ((status.st_mode & 0077) != 0) refuse("other users may open it");
+    if (status.st_nlink != 1) refuse("it has a second name");
+}
+
+}  // namespace
+
+SharedFile SharedFile::create(const fs::path& path, std::size_t size, const std::function<void(std::span<std::byte>)>& fill) {
+    const fs::path temporary = path.string() + '.' + std::to_string(random_number());
+    const UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) throw io_error("cannot make", temporary);
+    try {
+        if (const int problem = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(size)); problem != 0) {
+            errno = problem;
+            throw io_error("no room for " + std::to_string(size) + " bytes of shared memory in", temporary);
+        }
+        const auto status = status_of(fd.get(), temporary);
+        SharedFile file(map(fd.get(), size, temporary), status.st_dev, status.st_ino);
+        fill(file.bytes());
+        if (::rename(temporary.c_str(), path.c_str()) != 0) throw io_error("cannot replace", path);
+        return file;
+    } catch (...) {
+        ::unlink(temporary.c_str());
+        throw;
+    }
+}
+
+std::optional<SharedFile> SharedFile::attach(const fs::path& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && errno == ENOENT) return {};
+    if (!fd) throw io_error("cannot open", path);
+    const auto status = status_of(fd.get(), path);
+    // Replaced between our open and our look: what we hold has no name any more.
+    if (status.st_nlink == 0) return attach(path);
+    refuse_strangers(status, path);
+    if (status.st_size == 0) throw std::runtime_error("shared memory " + path.string() + " is empty");
+    return SharedFile(map(fd.get(), static_cast<std::size_t>(status.st_size), path), status.st_dev, status.st_ino);
+}
+
+SharedFile::SharedFile(SharedFile&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, {})), device_(other.device_), inode_(other.inode_) {}
+
+SharedFile& SharedFile::operator=(SharedFile&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    std::swap(device_, other.device_);
+    std::swap(inode_, other.inode_);
+    return *this;
+}
+
+SharedFile::~SharedFile() {
+    if (!bytes_.empty()) ::munmap(bytes_.data(), bytes_.size());
+}
+
+bool SharedFile::is_still(const fs::path& path) const {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+}
+
+void make_private_directory(const fs::path& path) {
+    make_directories(path, 0700);
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) throw io_error("cannot look at", path);
+    if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 0022) != 0)
+        throw std::runtime_error("refusing the folder " + path.string() + ": it must be a folder of this user that no one else may write to");
+}
+
+}  // namespace recto

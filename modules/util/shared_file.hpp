@@ -1,0 +1,50 @@
+// shared_file.hpp - a file of fixed size that several processes map as shared memory.
+//
+// Nobody ever sees a half-made one: it is made under another name, its blocks allocated (a full tmpfs is an error at start, not a
+// SIGBUS later), filled by the caller, then renamed into place.
+//
+// Errors:   std::system_error or std::runtime_error naming the path.
+// Threads:  the object is one thread's; what is in the memory is the caller's affair (atomics, robust locks).
+// Limits:   opened without following links; a file of another owner, open to others, or with more than one name is refused.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+
+#include <sys/types.h>
+
+namespace recto {
+
+class SharedFile {
+public:
+    // Replaces whatever is at `path`; `fill` gets zeroed memory before anybody else can see it.
+    [[nodiscard]] static SharedFile create(const std::filesystem::path& path, std::size_t size,
+                                           const std::function<void(std::span<std::byte>)>& fill);
+
+    // Empty when there is no such file. The size is the file's own: compare it before reading on.
+    [[nodiscard]] static std::optional<SharedFile> attach(const std::filesystem::path& path);
+
+    SharedFile(SharedFile&& other) noexcept;
+    SharedFile& operator=(SharedFile&& other) noexcept;
+    ~SharedFile();  // unmaps; memory that holds robust locks in use must live as long as the process
+
+    [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+
+    // Whether `path` still names this very file.
+    [[nodiscard]] bool is_still(const std::filesystem::path& path) const;
+
+private:
+    SharedFile(std::span<std::byte> bytes, dev_t device, ino_t inode) : bytes_(bytes), device_(device), inode_(inode) {}
+
+    std::span<std::byte> bytes_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
+};
+
+// Makes `path` (mode 0700) if it isn't there; refuses one of another owner or that others may write to.
+void make_private_directory(const std::filesystem::path& path);
+
+}  // namespace recto
