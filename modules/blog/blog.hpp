@@ -1,0 +1,81 @@
+// blog.hpp - posts, their authors and tags.
+//
+// What the public may see is said once, in published_condition: status published and published_at not after now.
+//
+// Errors:   Result with a sentence for what a person gave wrong; DatabaseError from the store.
+// Threads:  safe to call from any thread.
+// Limits:   a body of 1 MiB, a title of 300 characters, a slug of 100.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "store/store.hpp"
+#include "util/result.hpp"
+
+namespace recto {
+
+enum class PostStatus { draft, published, archived };
+
+struct Post {
+    std::int64_t id = 0;
+    std::string title;
+    std::string slug;
+    std::string excerpt;
+    std::string body;  // Markdown
+    PostStatus status = PostStatus::draft;
+    std::optional<TimePoint> published_at;
+    TimePoint created_at;
+    TimePoint updated_at;
+    std::string language;
+    std::vector<std::string> authors;  // names, in order
+    std::vector<std::string> tags;
+};
+
+// A post as `{"blogs":[…]}` shows it; author_id is its first author's.
+struct PublishedPost {
+    std::int64_t id = 0;
+    std::string title;
+    std::string slug;
+    std::int64_t author_id = 0;
+    std::string excerpt;
+    std::string body;
+    TimePoint published_at;
+    TimePoint updated_at;
+};
+
+struct PostChanges {  // what is absent stays as it is
+    std::optional<std::string> title, slug, body, excerpt, language;
+    std::optional<PostStatus> status;
+    std::optional<TimePoint> published_at;
+    std::optional<std::vector<std::string>> authors, tags;
+};
+
+class Blog {
+public:
+    explicit Blog(Store& store);  // must outlive it
+
+    // All published posts that have the author among theirs, newest first. Notes when the next scheduled one is due as the hard end.
+    [[nodiscard]] std::vector<PublishedPost> published_by_author(std::int64_t author, TimePoint now);
+
+    // For the operator.
+    [[nodiscard]] std::vector<Post> list(std::optional<PostStatus> status = {});  // without bodies, newest first
+    [[nodiscard]] std::optional<Post> find(std::string_view slug_or_id);
+    [[nodiscard]] Result<Post> create(const PostChanges& content, TimePoint now);
+    [[nodiscard]] Result<Post> change(std::int64_t id, const PostChanges& changes, TimePoint now);
+    [[nodiscard]] bool remove(std::int64_t id);
+
+private:
+    Store& store_;
+};
+
+[[nodiscard]] std::string_view to_text(PostStatus status);
+[[nodiscard]] std::optional<PostStatus> parse_status(std::string_view word);
+
+// RFC 3339, as DRF prints it: `2026-11-22T20:30:16.123456Z`, without the fraction when it is zero.
+[[nodiscard]] std::string rfc3339(TimePoint time);
+
+}  // namespace recto
