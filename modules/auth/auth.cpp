@@ -1,0 +1,135 @@
+#include "auth/auth.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+
+#include "util/crypto.hpp"
+#include "util/slug.hpp"
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kTokenBytes = 20;  // 40 hexadecimal digits, as DRF's
+constexpr std::size_t kMaxNameLength = 150;
+
+std::string hash_of(std::string_view token) { return hex(hash256(token)); }
+
+std::int64_t now_in_micros() {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::optional<std::int64_t> fetch_user(Store& store, const std::string& token_hash) {
+    auto snapshot = store.read();
+    auto rows = snapshot.query("SELECT token.user, user.active FROM token JOIN user ON user.id = token.user WHERE token.hash = ?",
+                               {token_hash}, {"token:hash=" + token_hash});
+    if (!rows.next()) return {};
+    // An inactive user is told apart by its own query, which isn't cached.
+    return rows.integer(1) != 0 ? std::optional(rows.integer(0)) : std::nullopt;
+}
+
+bool token_exists(Store& store, const std::string& token_hash) {
+    auto snapshot = store.read();
+    return snapshot.query("SELECT 1 FROM token WHERE hash = ?", {token_hash}).next();
+}
+
+std::optional<std::int64_t> user_id(WriteTransaction& transaction, std::string_view name) {
+    auto rows = transaction.query("SELECT id FROM user WHERE name = ?", {name});
+    if (!rows.next()) return {};
+    return rows.integer(0);
+}
+
+Result<std::string> checked_name(std::string_view name) {
+    const auto trimmed = trim(name);
+    if (trimmed.empty() || trimmed.size() > kMaxNameLength || !is_utf8(trimmed))
+        return Error{"a user's name has 1 to 150 characters of UTF-8"};
+    if (std::ranges::any_of(trimmed, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
+        return Error{"a user's name has no control characters"};
+    return std::string(trimmed);
+}
+
+}  // namespace
+
+Auth::Auth(Store& store, Cache& cache)
+    : store_(store), user_by_token_(cached<std::optional<std::int64_t>(std::string)>(
+                         cache, "auth.user_by_token", 15min, [&store](const std::string& hash) { return fetch_user(store, hash); })) {}
+
+Result<std::optional<std::string>> Auth::token_of(std::string_view authorization) {
+    const auto words = split_list(authorization, ' ');
+    if (words.empty() || lower_ascii(words[0]) != "token") return std::optional<std::string>();
+    if (words.size() == 1) return Error{"Invalid token header. No credentials provided."};
+    if (words.size() > 2) return Error{"Invalid token header. Token string should not contain spaces."};
+    if (!is_utf8(words[1])) return Error{"Invalid token header. Token string should not contain invalid characters."};
+    return std::optional(words[1]);
+}
+
+std::optional<std::int64_t> Auth::user_in_memory(const std::string& token) {
+    return user_by_token_.find_in_memory(hash_of(token)).value_or(std::nullopt);
+}
+
+Result<std::int64_t> Auth::user_of(const std::string& token) {
+    const auto hash = hash_of(token);
+    if (const auto user = user_by_token_(hash)) return *user;
+    return Error{token_exists(store_, hash) ? "User inactive or deleted." : "Invalid token."};
+}
+
+Result<User> Auth::add_user(std::string_view name) {
+    const auto checked = checked_name(name);
+    if (!checked) return Error{checked.error()};
+    auto transaction = store_.write();
+    if (user_id(transaction, *checked)) return Error{"there is already a user " + *checked};
+
+    const auto slug = free_slug(*checked, [&](const std::string& slug) {
+        return !transaction.query("SELECT 1 FROM user WHERE slug = ?", {slug}).next();
+    });
+    const auto id = transaction.insert("INSERT INTO user (name, slug, active, created_at) VALUES (?, ?, 1, ?)",
+                                       {*checked, slug, now_in_micros()});
+    transaction.commit();
+    return User{.id = id, .name = *checked, .slug = slug, .active = true};
+}
+
+std::vector<User> Auth::users() {
+    std::vector<User> users;
+    auto snapshot = store_.read();
+    auto rows = snapshot.query("SELECT id, name, slug, active FROM user ORDER BY name");
+    while (rows.next())
+        users.push_back({rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)), rows.integer(3) != 0});
+    return users;
+}
+
+Result<std::string> Auth::create_token(std::string_view user, std::string_view label) {
+    auto transaction = store_.write();
+    const auto id = user_id(transaction, user);
+    if (!id) return Error{"there is no user " + std::string(user) + "; see `recto user list`"};
+
+    std::array<std::uint8_t, kTokenBytes> bytes;
+    random_bytes(bytes);
+    const auto token = hex(bytes);
+    transaction.execute("INSERT INTO token (hash, user, label, created_at) VALUES (?, ?, ?, ?)",
+                        {hash_of(token), *id, label, now_in_micros()});
+    transaction.commit();
+    return token;
+}
+
+std::vector<TokenInfo> Auth::tokens() {
+    std::vector<TokenInfo> tokens;
+    auto snapshot = store_.read();
+    auto rows = snapshot.query("SELECT token.id, user.name, token.label, token.created_at FROM token JOIN user ON user.id = token.user "
+                               "ORDER BY token.id");
+    while (rows.next())
+        tokens.push_back({rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)),
+                          TimePoint(std::chrono::microseconds(rows.integer(3)))});
+    return tokens;
+}
+
+bool Auth::revoke_token(std::int64_t id) {
+    auto transaction = store_.write();
+    const bool existed = transaction.execute("DELETE FROM token WHERE id = ?", {id}) == 1;
+    transaction.commit();
+    return existed;
+}
+
+}  // namespace recto

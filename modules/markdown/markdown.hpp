@@ -1,0 +1,17 @@
+// markdown.hpp - Markdown as authors write it, read with cmark-gfm.
+//
+// Errors:   none: any text is Markdown.
+// Threads:  safe to call from any thread.
+// Source:   GitHub Flavored Markdown 0.29. The library in Debian 12 needs quadratic time for some inputs (CVE-2023-22483 to -22486):
+//           only the beginning of a text is ever given to it here.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace recto {
+
+// The first paragraph as plain text on one line, at most `max_bytes`, whole words, `…` where it was cut. Empty when there is none.
+[[nodiscard]] std::string first_paragraph(std::string_view markdown, std::size_t max_bytes);
+
+}  // namespace recto

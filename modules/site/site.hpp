@@ -1,0 +1,36 @@
+// site.hpp - opens everything a configuration names, in order, and holds it: what the workers and the operator's program share.
+//
+// Errors:   the constructor throws std::runtime_error naming what couldn't be opened.
+// Threads:  immutable after construction; what it holds is safe to call from any thread.
+#pragma once
+
+#include <memory>
+
+#include "auth/auth.hpp"
+#include "blog/blog.hpp"
+#include "cache/cache.hpp"
+#include "config/config.hpp"
+#include "log/log.hpp"
+#include "site/views.hpp"
+#include "store/store.hpp"
+#include "throttle/throttle.hpp"
+
+namespace recto {
+
+[[nodiscard]] LogOptions log_options(const Config& config);
+[[nodiscard]] StoreOptions store_options(const Config& config);
+[[nodiscard]] CacheOptions cache_options(const Config& config);
+[[nodiscard]] ThrottleOptions throttle_options(const Config& config);
+
+struct Site {
+    explicit Site(Config configuration);
+
+    const Config config;
+    Store store;
+    Cache cache;
+    Throttle throttle;
+    Auth auth;
+    Blog blog;
+};
+
+}  // namespace recto

@@ -1,0 +1,59 @@
+#include "site/views.hpp"
+
+#include <algorithm>
+
+namespace recto {
+
+using namespace std::chrono_literals;
+
+const std::vector<View>& all_views() {
+    static const std::vector<View> views{
+        {.name = "blogs.by_author",
+         .methods = {"GET"},
+         .path = "/api/blogs",
+         .parameters = {"author_id"},
+         .event = "get_blogs_by_author",
+         .cache = 10min,
+         .throttle = {"anon", "user"}},
+        {.name = "blog", .methods = {"GET"}, .path = "/api/blog", .event = "get_blog", .throttle = {"blog_limit"}},
+        {.name = "blog.detail", .methods = {"GET"}, .path = "/api/blog/detail", .event = "get_blog_detail", .throttle = {"blog_limit"}},
+        {.name = "blog2", .methods = {"GET"}, .path = "/api/blog2", .event = "get_blog2", .throttle = {"blog_2_limit"}},
+        {.name = "status.healthz", .methods = {"GET"}, .path = "/healthz", .event = "", .is_shared = false, .log = {}},
+    };
+    return views;
+}
+
+std::vector<std::string_view> view_names() {
+    std::vector<std::string_view> names;
+    std::ranges::transform(all_views(), std::back_inserter(names), &View::name);
+    return names;
+}
+
+const View* find_view(std::string_view path) {
+    if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+    const auto found = std::ranges::find(all_views(), path, &View::path);
+    return found == all_views().end() ? nullptr : &*found;
+}
+
+std::string allowed_methods(const View& view) {
+    std::string allowed;
+    for (const auto method : view.methods) {
+        allowed += method;
+        allowed += method == "GET" ? ", HEAD, " : ", ";
+    }
+    return allowed + "OPTIONS";
+}
+
+ViewPolicy policy_of(const View& view, const Config& config) {
+    ViewPolicy policy{view.cache, view.throttle, view.log};
+    const auto found = config.views.find(std::string(view.name));
+    if (found == config.views.end()) return policy;
+
+    const auto& section = found->second;
+    if (section.cache) policy.cache = *section.cache;
+    if (section.throttle) policy.throttle = *section.throttle;
+    if (section.log) policy.log = parse_level(*section.log);  // `off` is no level
+    return policy;
+}
+
+}  // namespace recto
