@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/cache.hpp"
 #include "cache/cached.hpp"
 #include "util/result.hpp"
 

@@ -1,0 +1,21 @@
+// commands.hpp - the sub-commands of `recto`, one file each. Each adds itself to the program; what it does runs after parsing.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include "command/operator.hpp"
+
+namespace recto {
+
+void add_check(CLI::App& program, Operator& op);
+void add_show_config(CLI::App& program, Operator& op);
+void add_migrate(CLI::App& program, Operator& op);
+void add_user(CLI::App& program, Operator& op);
+void add_token(CLI::App& program, Operator& op);
+void add_post(CLI::App& program, Operator& op);
+void add_import(CLI::App& program, Operator& op);
+void add_cache(CLI::App& program, Operator& op);
+void add_throttle(CLI::App& program, Operator& op);
+void add_routes(CLI::App& program, Operator& op);
+
+}  // namespace recto

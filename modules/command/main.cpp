@@ -1,0 +1,47 @@
+// recto - the operator's program.
+
+#include <cstdio>
+#include <exception>
+
+#include "command/commands.hpp"
+
+namespace {
+
+using namespace recto;
+
+int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
+
+void add_commands(CLI::App& program, Operator& op) {
+    add_check(program, op);
+    add_show_config(program, op);
+    add_migrate(program, op);
+    add_user(program, op);
+    add_token(program, op);
+    add_post(program, op);
+    add_import(program, op);
+    add_cache(program, op);
+    add_throttle(program, op);
+    add_routes(program, op);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App program{"The operator's program of Recto, a blog service.", "recto"};
+    Operator op;
+    program.add_option("--config", op.config_file, "The configuration")->capture_default_str();
+    program.require_subcommand(1);
+    program.footer("Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.");
+    add_commands(program, op);
+    try {
+        program.parse(argc, argv);
+        return code(ExitCode::done);
+    } catch (const CLI::ParseError& problem) {
+        return program.exit(problem) == 0 ? code(ExitCode::done) : code(ExitCode::usage);
+    } catch (const Stop& stop) {
+        return code(stop.code);
+    } catch (const std::exception& problem) {
+        std::fprintf(stderr, "recto: %s\n", problem.what());
+        return code(ExitCode::failed);
+    }
+}

@@ -1,0 +1,48 @@
+// operator.hpp - what the sub-commands of `recto` share: the configuration, the opened site, how they end.
+//
+// Errors:   Stop carries an exit code after the reason was printed; anything else reaches main as an exception.
+// Threads:  for the one thread of the program.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "site/site.hpp"
+
+namespace recto {
+
+// sysexits.h where it has a name for it.
+enum class ExitCode { done = 0, failed = 1, usage = 64, bad_configuration = 78 };
+
+// Ends the command; what there is to say has been said.
+struct Stop {
+    ExitCode code;
+};
+
+[[noreturn]] void fail(const std::string& why);  // prints it, then Stop
+
+class Operator {
+public:
+    std::filesystem::path config_file = "/etc/recto/recto.ini";
+
+    // Mistakes are printed, all of them, and end the command.
+    [[nodiscard]] const LoadedConfig& loaded();
+    [[nodiscard]] const Config& config() { return loaded().config; }
+
+    // As root: from here on as the owner of the data folder, so that no file of root's gets between the workers' ones.
+    void become_owner_of_data();
+
+    // Opens the log and everything else, once.
+    [[nodiscard]] Site& site();
+
+private:
+    std::optional<LoadedConfig> loaded_;
+    std::unique_ptr<LogSession> log_;
+    std::unique_ptr<Site> site_;
+};
+
+[[nodiscard]] TimePoint time_now();
+
+}  // namespace recto
