@@ -1,0 +1,76 @@
+#include "tests/support/http_client.hpp"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core.hpp>
+#include <boost/beast/http.hpp>
+
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using boost::asio::ip::tcp;
+
+constexpr timeval kPatience{10, 0};
+
+}  // namespace
+
+struct HttpClient::Connection {
+    boost::asio::io_context io;
+    tcp::socket socket{io};
+    beast::flat_buffer buffer;
+
+    explicit Connection(std::uint16_t port) {
+        socket.connect({boost::asio::ip::address_v4::loopback(), port});
+        ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
+    }
+
+    http::response<http::string_body> ask(const http::request<http::string_body>& request) {
+        http::write(socket, request);
+        http::response_parser<http::string_body> parser;
+        parser.body_limit(64u << 20);
+        parser.skip(request.method() == http::verb::head);
+        http::read(socket, buffer, parser);
+        return parser.release();
+    }
+};
+
+HttpClient::HttpClient(std::uint16_t port) : port_(port) {}
+HttpClient::~HttpClient() = default;
+
+HttpAnswer HttpClient::request(const std::string& method, const std::string& target, const HttpHeaders& headers, const std::string& body) {
+    http::request<http::string_body> request;
+    request.method_string(method);
+    request.target(target);
+    request.version(11);
+    request.set(http::field::host, "127.0.0.1");
+    for (const auto& [name, value] : headers) request.set(name, value);
+    request.body() = body;
+    request.prepare_payload();
+
+    if (!connection_) connection_ = std::make_unique<Connection>(port_);
+    http::response<http::string_body> response;
+    try {
+        response = connection_->ask(request);
+    } catch (const std::exception&) {
+        connection_.reset();
+        throw;
+    }
+    HttpAnswer answer{static_cast<int>(response.result_int()), {}, std::move(response.body())};
+    for (const auto& field : response) answer.headers[lower_ascii({field.name_string().data(), field.name_string().size()})] = field.value();
+    if (!response.keep_alive()) connection_.reset();
+    return answer;
+}
+
+std::uint16_t free_port() {
+    boost::asio::io_context io;
+    return tcp::acceptor(io, {boost::asio::ip::address_v4::loopback(), 0}).local_endpoint().port();
+}
+
+}  // namespace recto
