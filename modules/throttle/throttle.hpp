@@ -3,13 +3,19 @@
 // No more than `limit` accepted requests in any trailing `period`, for each (scope, client). Exact: the accept times are kept, in shared
 // memory, so the count is one for all processes and outlives each of them.
 //
-// Errors:   open() throws std::runtime_error when the shared memory can't be made; afterwards none. A client never seen before has
-//           its whole limit.
+// Errors:   open() throws std::runtime_error when the shared memory can't be made or isn't ours alone; check() never does. The
+//           operator's functions (usage, fullest, reset) throw when a stopped process holds a lock. A client never seen before has its
+//           whole limit.
 // Threads:  safe to call from any thread of any process that opened the same folder with the same policies.
 // Crashes:  a process killed with -9 at any instruction leaves a valid table; at most its own request is counted and not served.
 // Limits:   `clients` addresses and `users` users per scope; when full, the one with the fewest live requests is forgotten, never one at
-//           its limit.
-// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 1/1024 s of CLOCK_BOOTTIME.
+//           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). 64 scopes, names of up to
+//           47 bytes, limits of up to 2^24 - 2. Memory: about 5 bytes x (limit + 5) for each client and scope. It is never unmapped
+//           (the kernel unlocks for the dead by address), so a program opens one table and keeps it.
+// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 1/1024 s of CLOCK_BOOTTIME, of 1/64 s for a period
+//           of a year: a request is never forgotten early.
+// Policies: the file belongs to one set of policies. open() with others makes a new one and keeps the counts of the scopes whose rate
+//           didn't change; processes that still run with the old policies count in the old one until they end.
 // Source:   DRF's rule (rest_framework/throttling.py); RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 #pragma once
 
@@ -64,7 +70,7 @@ public:
     enum class Outcome {
         accepted,
         refused,
-        stalled,  // a stopped process holds the lock: answer 503 rather than guess
+        stalled,  // for 5 ms a stopped process held the lock: answer 503 rather than guess
     };
     struct Verdict {
         Outcome outcome = Outcome::accepted;
@@ -72,14 +78,21 @@ public:
         Scope scope = 0;                      // refused: the scope that takes longest
     };
 
-    [[nodiscard]] static Throttle open(ThrottleOptions options, const TickSource& ticks = boot_ticks());
+    [[nodiscard]] static Throttle open(const ThrottleOptions& options, const TickSource& ticks = boot_ticks());
+
+    // The table in use, with its own policies, for the operator's program: never makes one. Empty when there is none of this boot.
+    [[nodiscard]] static std::optional<Throttle> attach(const std::filesystem::path& folder, const TickSource& ticks = boot_ticks());
+
     Throttle(Throttle&&) noexcept;
     Throttle& operator=(Throttle&&) noexcept;
     ~Throttle();
 
+    // What open() had to do, for the log: empty when it found the table, else a sentence.
+    [[nodiscard]] const std::string& note() const;
+
     [[nodiscard]] std::optional<Scope> find(std::string_view scope) const;
 
-    // All scopes or none: a refused request costs nothing anywhere, so Retry-After is always true.
+    // All scopes or none: a refused request costs nothing anywhere, so Retry-After is always true. A scope named twice counts once.
     [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client);
 
     // For the operator. What a client has used, without counting.

@@ -1,0 +1,118 @@
+#include "throttle/layout.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLine = 64;
+constexpr std::size_t kPage = 4096;
+// Enough that stripes fill evenly; few enough that a process dies with all of its locks released (the kernel looks at 2,048).
+constexpr std::size_t kWaysPerStripe = 256;
+constexpr std::size_t kMostStripes = 256;
+
+constexpr std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
+
+// A quarter more than asked for: with two choices of 8 ways, four fifths full means practically nobody without a place.
+Population population(std::uint32_t clients, std::size_t first_stripe) {
+    const auto ways = std::max<std::size_t>(clients, 1) * 5 / 4;
+    const auto stripes = std::clamp<std::size_t>(ways / kWaysPerStripe, 1, kMostStripes);
+    return {.first_stripe = first_stripe, .stripes = stripes, .sets_per_stripe = (ways + stripes * kWays - 1) / (stripes * kWays)};
+}
+
+std::size_t set_bytes(const Window& window) { return round_up(sizeof(Set) + kWays * window.slots() * sizeof(std::uint32_t), kLine); }
+
+// Ticks count from the boot, and from the start of the time namespace: neither may be another's.
+Hash128 boot_identity() {
+    std::error_code none;
+    const auto time_namespace = fs::read_symlink("/proc/self/ns/time", none);
+    return hash128(std::string(trim(read_file("/proc/sys/kernel/random/boot_id"))) + time_namespace.string());
+}
+
+Description::Policy describe(const ThrottlePolicy& policy) {
+    Description::Policy out{};
+    if (policy.scope.size() >= out.scope.size()) throw std::runtime_error("throttle: the name of scope " + policy.scope + " is too long");
+    if (policy.rate.limit > Window::kMostLimit)
+        throw std::runtime_error("throttle: scope " + policy.scope + ": expected a limit of at most " + std::to_string(Window::kMostLimit));
+    if (policy.rate.period < std::chrono::seconds(1)) throw std::runtime_error("throttle: scope " + policy.scope + ": expected a period");
+    std::ranges::copy(policy.scope, out.scope.begin());
+    out.limit = policy.rate.limit;
+    out.anonymous_only = policy.anonymous_only;
+    out.period_seconds = policy.rate.period.count();
+    return out;
+}
+
+ThrottlePolicy policy_of(const Description::Policy& policy) {
+    const auto end = std::ranges::find(policy.scope, '\0');
+    return {.scope = std::string(policy.scope.begin(), end),
+            .rate = {policy.limit, std::chrono::seconds(policy.period_seconds)},
+            .anonymous_only = policy.anonymous_only != 0};
+}
+
+bool is_ours(const Description& description) {
+    return description.magic == Description::kMagic && description.layout == Description::kLayout && description.boot == boot_identity() &&
+           description.policy_count <= kMaxScopes;
+}
+
+}  // namespace
+
+Layout::Layout(const ThrottleOptions& options)
+    : addresses(population(options.clients, 0)), users(population(options.users, addresses.stripes)) {
+    size = round_up(offset_of_stripes() + stripes() * sizeof(Stripe), kPage);
+    const auto region = [&](const Window& window, const Population& whose) {
+        const Region made{.offset = size, .set_bytes = set_bytes(window)};
+        size += whose.stripes * whose.sets_per_stripe * made.set_bytes;
+        return made;
+    };
+    for (const auto& policy : options.policies) {
+        const Window window(policy.rate);
+        const auto of_addresses = region(window, addresses);
+        const auto of_users = policy.anonymous_only ? std::optional<Region>() : region(window, users);
+        scopes.push_back({window, of_addresses, of_users});
+    }
+}
+
+std::size_t Layout::offset_of_stripes() { return round_up(sizeof(Header), kPage); }
+
+Description describe(const ThrottleOptions& options) {
+    if (options.policies.size() > kMaxScopes)
+        throw std::runtime_error("throttle: expected at most " + std::to_string(kMaxScopes) + " scopes");
+    Description out{};
+    out.magic = Description::kMagic;
+    out.layout = Description::kLayout;
+    out.policy_count = static_cast<std::uint32_t>(options.policies.size());
+    out.clients = options.clients;
+    out.users = options.users;
+    out.boot = boot_identity();
+    std::ranges::transform(options.policies, out.policies.begin(), [](const ThrottlePolicy& policy) { return describe(policy); });
+    return out;
+}
+
+std::optional<ThrottleOptions> read_description(std::span<const std::byte> file) {
+    if (file.size() < sizeof(Header)) return {};
+    Description description;
+    std::memcpy(&description, file.data(), sizeof description);
+    if (!is_ours(description)) return {};
+
+    ThrottleOptions options{.folder = {}, .policies = {}, .clients = description.clients, .users = description.users};
+    for (const auto& policy : std::span(description.policies).first(description.policy_count))
+        options.policies.push_back(policy_of(policy));
+    // Nothing is believed that we wouldn't have written ourselves.
+    const auto impossible = [](const ThrottlePolicy& policy) {
+        return policy.rate.limit > Window::kMostLimit || policy.rate.period.count() < 1;
+    };
+    if (std::ranges::any_of(options.policies, impossible)) return {};
+    if (describe(options) != description || Layout(options).size != file.size()) return {};
+    return options;
+}
+
+}  // namespace recto

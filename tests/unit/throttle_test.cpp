@@ -1,0 +1,968 @@
+#define BOOST_TEST_MODULE throttle
+#include "throttle/throttle.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <new>
+#include <random>
+#include <set>
+#include <thread>
+#include <tuple>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/temporary_folder.hpp"
+#include "throttle/layout.hpp"
+#include "util/shared_file.hpp"
+
+using namespace recto;
+using namespace std::literals;
+using Outcome = Throttle::Outcome;
+using Scopes = std::vector<Throttle::Scope>;
+
+namespace {
+
+constexpr std::uint64_t kSecond = 1024;
+constexpr std::uint64_t kDay = 86'400 * kSecond;
+
+class FakeTicks : public TickSource {
+public:
+    explicit FakeTicks(std::uint64_t start = 1000 * kDay) : tick(start) {}
+    [[nodiscard]] std::uint64_t now() const override { return tick; }
+    std::uint64_t tick;
+};
+
+// The clock is read while the lock is held: what it does happens inside.
+class HookedTicks : public TickSource {
+public:
+    explicit HookedTicks(std::function<void()> hook, const TickSource& ticks = boot_ticks()) : hook_(std::move(hook)), ticks_(ticks) {}
+    [[nodiscard]] std::uint64_t now() const override {
+        hook_();
+        return ticks_.now();
+    }
+
+private:
+    std::function<void()> hook_;
+    const TickSource& ticks_;
+};
+
+ThrottlePolicy policy(std::string scope, std::uint32_t limit, std::chrono::seconds period, bool anonymous_only = false) {
+    return {.scope = std::move(scope), .rate = {limit, period}, .anonymous_only = anonymous_only};
+}
+
+Client user(std::int64_t id) { return {.user_id = id, .address = "192.0.2.1"}; }
+Client at(std::string_view address) { return {.user_id = {}, .address = address}; }
+std::string address_number(unsigned number) {
+    return "10." + std::to_string(number >> 16 & 255) + '.' + std::to_string(number >> 8 & 255) + '.' + std::to_string(number & 255);
+}
+
+const Scopes kFirst = {0};
+const Client kSomeone = at("192.0.2.7");
+
+struct Table {
+    explicit Table(std::vector<ThrottlePolicy> policies, std::uint32_t clients = 64, std::uint32_t users = 64)
+        : options{.folder = folder.path() / "t", .policies = std::move(policies), .clients = clients, .users = users} {}
+
+    Throttle open(const TickSource& source) const { return Throttle::open(options, source); }
+
+    TemporaryFolder folder;
+    ThrottleOptions options;
+};
+
+struct OneClock : Table {
+    using Table::Table;
+    FakeTicks clock;
+    Throttle throttle = open(clock);
+
+    bool accepts(const Client& client = kSomeone, const Scopes& scopes = kFirst) {
+        return throttle.check(scopes, client).outcome == Outcome::accepted;
+    }
+    unsigned accepted_of(unsigned requests, const Client& client = kSomeone) {
+        unsigned count = 0;
+        while (requests-- > 0) count += accepts(client);
+        return count;
+    }
+    std::uint32_t used(const Client& client = kSomeone) { return throttle.usage(client).at(0).used; }
+};
+
+template <class T>
+T* shared_memory(std::size_t count = 1) {
+    void* const memory = ::mmap(nullptr, sizeof(T) * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    BOOST_REQUIRE(memory != MAP_FAILED);
+    return new (memory) T[count]();
+}
+
+pid_t in_child(const std::function<void()>& work) {
+    const auto pid = ::fork();
+    BOOST_REQUIRE(pid >= 0);
+    if (pid != 0) return pid;
+    try {
+        work();
+    } catch (...) {
+        ::_exit(1);
+    }
+    ::_exit(0);
+}
+
+int wait_for(pid_t pid, int options = 0) {
+    int status = 0;
+    BOOST_REQUIRE(::waitpid(pid, &status, options) == pid);
+    return status;
+}
+
+bool ended_well(pid_t pid) { return wait_for(pid) == 0; }
+
+Outcome check_until_answered(Throttle& throttle, const Scopes& scopes, const Client& client) {
+    for (;;)
+        if (const auto verdict = throttle.check(scopes, client); verdict.outcome != Outcome::stalled) return verdict.outcome;
+}
+
+// The rule, serial and slow.
+class Model {
+public:
+    explicit Model(std::vector<ThrottlePolicy> policies) : policies_(std::move(policies)) {}
+
+    // The tick from which on it would be accepted; records it when that is now.
+    std::uint64_t check(const Scopes& scopes, bool is_user, int client, std::uint64_t now) {
+        std::uint64_t opens = now;
+        for (const auto scope : scopes)
+            if (counts(scope, is_user)) opens = std::max(opens, opens_at(scope, log(scope, is_user, client, now), now));
+        if (opens > now) return opens;
+        for (const auto scope : std::set(scopes.begin(), scopes.end()))
+            if (counts(scope, is_user)) log(scope, is_user, client, now).push_back(now);
+        return now;
+    }
+
+    std::deque<std::uint64_t>& log(Throttle::Scope scope, bool is_user, int client, std::uint64_t now) {
+        auto& times = logs_[{scope, is_user, client}];
+        while (!times.empty() && times.front() + period(scope) <= now) times.pop_front();
+        return times;
+    }
+
+    bool counts(Throttle::Scope scope, bool is_user) const { return !is_user || !policies_[scope].anonymous_only; }
+
+private:
+    std::uint64_t period(Throttle::Scope scope) const { return static_cast<std::uint64_t>(policies_[scope].rate.period.count()) * kSecond; }
+    std::uint64_t opens_at(Throttle::Scope scope, const std::deque<std::uint64_t>& times, std::uint64_t now) const {
+        if (policies_[scope].rate.limit == 0) return now + period(scope);
+        return times.size() < policies_[scope].rate.limit ? now : times.front() + period(scope);
+    }
+
+    std::vector<ThrottlePolicy> policies_;
+    std::map<std::tuple<Throttle::Scope, bool, int>, std::deque<std::uint64_t>> logs_;
+};
+
+// Never more than the limit in any trailing period, whoever decided it.
+void require_the_invariant(std::vector<std::uint64_t> accepts, const Rate& rate) {
+    std::ranges::sort(accepts);
+    const auto period = static_cast<std::uint64_t>(rate.period.count()) * kSecond;
+    for (std::size_t i = rate.limit; i < accepts.size(); ++i) BOOST_REQUIRE_GE(accepts[i] - accepts[i - rate.limit], period);
+}
+
+std::vector<ThrottlePolicy> random_policies(std::mt19937& random) {
+    static constexpr std::chrono::seconds kPeriods[] = {1s, 3s, 60s, 3600s, 86'400s, 20 * 86'400s};
+    std::vector<ThrottlePolicy> policies;
+    for (const auto* name : {"anon", "user", "blog"})
+        policies.push_back(
+            policy(name, random() % 20 == 0 ? 0 : 1 + random() % 12, kPeriods[random() % std::size(kPeriods)], random() % 3 == 0));
+    return policies;
+}
+
+std::uint64_t random_step(std::mt19937& random) {
+    switch (random() % 8) {
+        case 0:
+            return random() % (2 * kDay);
+        case 1:
+            return random() % (30 * kSecond) / kSecond * kSecond;
+        case 2:
+            return random() % 2000;
+        case 3:
+            return kSecond;
+        default:
+            return random() % 4;
+    }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(the_rule)
+
+BOOST_AUTO_TEST_CASE(the_request_after_the_limit_is_refused_and_told_when_to_come_back) {
+    OneClock t({policy("user", 3, 1s)});
+    BOOST_TEST(t.accepted_of(3) == 3U);
+    const auto verdict = t.throttle.check(kFirst, kSomeone);
+    BOOST_CHECK(verdict.outcome == Outcome::refused);
+    BOOST_TEST(verdict.retry_after.count() == 1);
+    BOOST_TEST(verdict.scope == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_request_is_free_again_exactly_one_period_later) {
+    for (const auto& rate : {Rate{1, 1s}, Rate{5, 1s}, Rate{1, 3600s}, Rate{100, 86'400s}, Rate{1000, 86'400s}, Rate{3, 24 * 86'400s}})
+        BOOST_TEST_CONTEXT(to_text(rate)) {
+            OneClock t({policy("user", rate.limit, rate.period)});
+            BOOST_TEST(t.accepted_of(rate.limit + 5) == rate.limit);
+            t.clock.tick += static_cast<std::uint64_t>(rate.period.count()) * kSecond - 1;
+            BOOST_TEST(!t.accepts());
+            t.clock.tick += 1;
+            BOOST_TEST(t.accepted_of(rate.limit + 5) == rate.limit);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_full_window_frees_its_oldest_request_first) {
+    OneClock t({policy("user", 2, 10s)});
+    BOOST_TEST(t.accepts());
+    t.clock.tick += 4 * kSecond;
+    BOOST_TEST(t.accepts());
+    BOOST_TEST(t.throttle.check(kFirst, kSomeone).retry_after.count() == 6);
+    t.clock.tick += 6 * kSecond;
+    BOOST_TEST(t.accepts());
+    BOOST_TEST(t.throttle.check(kFirst, kSomeone).retry_after.count() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(a_part_of_a_second_is_rounded_up) {
+    OneClock t({policy("user", 1, 60s)});
+    BOOST_TEST(t.accepts());
+    const std::pair<std::uint64_t, int> cases[] = {{0, 60}, {1, 60}, {kSecond - 1, 60}, {kSecond, 59}, {60 * kSecond - 1, 1}};
+    const auto start = t.clock.tick;
+    for (const auto& [later, seconds] : cases) BOOST_TEST_CONTEXT(later) {
+            t.clock.tick = start + later;
+            BOOST_TEST(t.throttle.check(kFirst, kSomeone).retry_after.count() == seconds);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_is_not_counted_and_extends_nothing) {
+    OneClock t({policy("user", 2, 10s)});
+    BOOST_TEST(t.accepted_of(2) == 2U);
+    for (int i = 0; i < 9; ++i) {
+        t.clock.tick += kSecond;
+        BOOST_TEST(!t.accepts());
+    }
+    t.clock.tick += kSecond;
+    BOOST_TEST(t.accepted_of(5) == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_limit_of_zero_refuses_always_for_a_period) {
+    OneClock t({policy("closed", 0, 86'400s)});
+    for (int i = 0; i < 3; ++i) {
+        const auto verdict = t.throttle.check(kFirst, kSomeone);
+        BOOST_CHECK(verdict.outcome == Outcome::refused);
+        BOOST_TEST(verdict.retry_after.count() == 86'400);
+        t.clock.tick += kDay;
+    }
+    BOOST_TEST(t.throttle.usage(kSomeone).at(0).retry_after.count() == 86'400);
+}
+
+BOOST_AUTO_TEST_CASE(no_scope_at_all_accepts_always) {
+    OneClock t({policy("user", 1, 60s)});
+    for (int i = 0; i < 3; ++i) BOOST_TEST(t.accepts(kSomeone, {}));
+}
+
+BOOST_AUTO_TEST_CASE(a_scope_for_the_anonymous_neither_counts_nor_refuses_a_user) {
+    OneClock t({policy("anon", 1, 60s, true)});
+    BOOST_TEST(t.accepted_of(3, kSomeone) == 1U);
+    BOOST_TEST(t.accepted_of(3, user(7)) == 3U);
+    BOOST_TEST(t.throttle.usage(user(7)).empty());
+}
+
+BOOST_AUTO_TEST_CASE(scopes_and_clients_have_counters_of_their_own) {
+    OneClock t({policy("blog_limit", 1, 60s), policy("blog_2_limit", 1, 60s)});
+    for (const auto& client : {at("192.0.2.1"), at("192.0.2.2"), user(1), user(2)})
+        for (const auto& scopes : {Scopes{0}, Scopes{1}}) {
+            BOOST_TEST(t.accepts(client, scopes));
+            BOOST_TEST(!t.accepts(client, scopes));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_refused_request_costs_nothing_in_the_other_scopes) {
+    OneClock t({policy("minute", 2, 60s), policy("day", 5, 86'400s)});
+    for (int i = 0; i < 7; ++i) t.accepts(kSomeone, {0, 1});
+    BOOST_TEST(t.throttle.usage(kSomeone).at(0).used == 2U);
+    BOOST_TEST(t.throttle.usage(kSomeone).at(1).used == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(several_refusals_answer_with_the_longest_wait) {
+    OneClock t({policy("short", 1, 10s), policy("long", 1, 100s), policy("middle", 1, 50s)});
+    BOOST_TEST(t.accepts(kSomeone, {0, 1, 2}));
+    const auto verdict = t.throttle.check(Scopes{0, 1, 2}, kSomeone);
+    BOOST_TEST(verdict.retry_after.count() == 100);
+    BOOST_TEST(verdict.scope == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_scope_named_twice_counts_once) {
+    OneClock t({policy("user", 2, 60s)});
+    BOOST_TEST(t.accepts(kSomeone, {0, 0}));
+    BOOST_TEST(t.used() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(a_scope_is_found_by_its_name) {
+    OneClock t({policy("anon", 1, 60s), policy("user", 1, 60s)});
+    BOOST_TEST(t.throttle.find("user").value() == 1U);
+    BOOST_TEST(!t.throttle.find("use"));
+}
+
+BOOST_AUTO_TEST_CASE(it_agrees_with_the_serial_model_at_every_step) {
+    std::mt19937 random(2024);
+    for (int round = 0; round < 25; ++round) {
+        BOOST_TEST_CONTEXT("round " << round) {
+            OneClock t(random_policies(random), 256, 256);
+            t.clock.tick = (1ULL << 32) * (round % 3) + (round % 2 ? 0 : (1ULL << 32) - 5 * kDay) + 1;
+            Model model(t.options.policies);
+            std::map<std::tuple<Throttle::Scope, bool, int>, std::vector<std::uint64_t>> accepts;
+            for (int step = 0; step < 10'000; ++step) {
+                t.clock.tick += random_step(random);
+                const bool is_user = random() % 2 == 0;
+                const int id = static_cast<int>(random() % 4);
+                const auto address = address_number(static_cast<unsigned>(id));
+                const auto client = is_user ? user(id) : at(address);
+                Scopes scopes = {0, 1, 2};
+                std::ranges::shuffle(scopes, random);
+                scopes.resize(1 + random() % 3);
+
+                const auto opens = model.check(scopes, is_user, id, t.clock.tick);
+                const auto verdict = t.throttle.check(scopes, client);
+                BOOST_REQUIRE((verdict.outcome == Outcome::accepted) == (opens == t.clock.tick));
+                BOOST_REQUIRE_EQUAL(verdict.retry_after.count(), (opens - t.clock.tick + kSecond - 1) / kSecond);
+                if (verdict.outcome == Outcome::accepted)
+                    for (const auto scope : scopes)
+                        if (model.counts(scope, is_user)) accepts[{scope, is_user, id}].push_back(t.clock.tick);
+                if (step % 16 != 0) continue;
+                for (const auto& usage : t.throttle.usage(client))
+                    BOOST_REQUIRE_EQUAL(usage.used, model.log(*t.throttle.find(usage.scope), is_user, id, t.clock.tick).size());
+            }
+            for (const auto& [key, times] : accepts) require_the_invariant(times, t.options.policies[std::get<0>(key)].rate);
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_obeys_retry_after_is_accepted_and_who_comes_a_second_early_is_not) {
+    std::mt19937 random(7);
+    for (int round = 0; round < 40; ++round) {
+        OneClock t(random_policies(random));
+        t.clock.tick += random() % kDay;
+        const bool hopeless = std::ranges::any_of(t.options.policies, [](const auto& p) { return p.rate.limit == 0; });
+        for (int step = 0; !hopeless && step < 300; ++step) {
+            t.clock.tick += random_step(random) % 5000;
+            const auto verdict = t.throttle.check(Scopes{0, 1, 2}, kSomeone);
+            if (verdict.outcome == Outcome::accepted) continue;
+            const auto wait = static_cast<std::uint64_t>(verdict.retry_after.count()) * kSecond;
+            BOOST_REQUIRE_GE(wait, kSecond);
+            if (wait > kSecond) {
+                t.clock.tick += wait - kSecond;
+                BOOST_REQUIRE(!t.accepts(kSomeone, {0, 1, 2}));
+                t.clock.tick += kSecond;
+            } else {
+                t.clock.tick += wait;
+            }
+            BOOST_REQUIRE(t.accepts(kSomeone, {0, 1, 2}));
+        }
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(the_clock)
+
+BOOST_AUTO_TEST_CASE(ticks_may_wrap_around_32_bits) {
+    for (const auto start : {(1ULL << 32) - 512, (1ULL << 32) - kSecond, (1ULL << 33) - 1, (1ULL << 40) - 300}) BOOST_TEST_CONTEXT(start) {
+            OneClock t({policy("user", 3, 1s)});
+            t.clock.tick = start;
+            std::vector<std::uint64_t> accepts;
+            for (int i = 0; i < 4000; ++i, ++t.clock.tick)
+                if (t.accepts()) accepts.push_back(t.clock.tick);
+            require_the_invariant(accepts, {3, 1s});
+            BOOST_TEST(accepts.size() == 12U);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(who_was_idle_for_as_long_as_ticks_need_to_wrap_is_free) {
+    for (const auto idle : {1ULL << 32, (1ULL << 32) + 10, 3 * (1ULL << 32) - 5, (1ULL << 31) + 1}) BOOST_TEST_CONTEXT(idle) {
+            OneClock t({policy("user", 2, 86'400s)});
+            BOOST_TEST(t.accepted_of(3) == 2U);
+            t.clock.tick += idle;
+            BOOST_TEST(t.used() == 0U);
+            BOOST_TEST(t.accepted_of(3) == 2U);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(one_request_a_day_for_a_year_never_reaches_a_hundred_a_day) {
+    OneClock t({policy("user", 100, 86'400s)});
+    for (int day = 0; day < 365; ++day, t.clock.tick += kDay) {
+        BOOST_REQUIRE(t.accepts());
+        BOOST_REQUIRE_EQUAL(t.used(), 1U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_period_of_a_year_is_never_short_and_a_tick_of_it_long) {
+    OneClock t({policy("user", 2, 366 * 86'400s)});
+    t.clock.tick += 7;
+    const auto start = t.clock.tick;
+    BOOST_TEST(t.accepted_of(3) == 2U);
+    t.clock.tick = start + 366 * kDay - 1;
+    BOOST_TEST(!t.accepts());
+    BOOST_TEST(t.throttle.check(kFirst, kSomeone).retry_after.count() == 1);
+    t.clock.tick = start + 366 * kDay + 16;
+    BOOST_TEST(t.accepted_of(3) == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_clock_that_is_behind_gives_nobody_a_request_more) {
+    OneClock t({policy("user", 4, 10s)});
+    BOOST_TEST(t.accepted_of(2) == 2U);
+    t.clock.tick -= 5 * kSecond;
+    BOOST_TEST(t.accepted_of(5) == 2U);
+    t.clock.tick += 5 * kSecond + 10 * kSecond - 1;
+    BOOST_TEST(t.accepted_of(5) == 0U);
+    t.clock.tick += 1;
+    BOOST_TEST(t.accepted_of(5) == 4U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(identity)
+
+BOOST_AUTO_TEST_CASE(spellings_of_one_client_share_a_counter) {
+    const std::pair<const char*, const char*> same[] = {{"192.0.2.1", "192.0.2.1:8080"},      {"192.0.2.1", "::ffff:192.0.2.1"},
+                                                        {"192.0.2.1", "::FFFF:c000:201"},     {"192.0.2.1", "[::ffff:192.0.2.1]:80"},
+                                                        {"2001:db8::1", "2001:DB8::1"},       {"2001:db8::1", "2001:db8:0:0:ffff::2"},
+                                                        {"2001:db8::1", "[2001:db8::1]:443"}, {"2001:db8::1", "[2001:db8::1]"},
+                                                        {"fe80::1", "fe80::1%eth0"},          {"unix:", "unix:"}};
+    for (const auto& [one, other] : same) BOOST_TEST_CONTEXT(one << " " << other) {
+            OneClock t({policy("user", 1, 60s)});
+            BOOST_TEST(t.accepts(at(one)));
+            BOOST_TEST(!t.accepts(at(other)));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(different_clients_never_share_a_counter) {
+    const std::string endless(10'000, 'x');
+    const std::string_view different[] = {"192.0.2.1"sv,     "192.0.2.2"sv,
+                                          "2001:db8::1"sv,   "2001:db8:0:1::1"sv,
+                                          "::192.0.2.1"sv,   "1"sv,
+                                          "unix:"sv,         ""sv,
+                                          "unknown"sv,       "192.0.2.1.5"sv,
+                                          "192.0.2.01"sv,    "192.0.2.1x"sv,
+                                          endless,           "192.0.2.1\0"sv,
+                                          "[::1"sv,          "a, 192.0.2.1"sv,
+                                          "192.0.2.1:1:2"sv, "%"sv};
+    OneClock t({policy("user", 1, 60s)}, 1024);
+    for (const auto& address : different) BOOST_TEST_CONTEXT(address.substr(0, 20)) BOOST_TEST(t.accepts(at(address)));
+    for (const std::int64_t id : {0, 1, 42, -1}) BOOST_TEST_CONTEXT(id) BOOST_TEST(t.accepts(user(id)));
+    BOOST_TEST(!t.accepts(at("1")));
+    BOOST_TEST(!t.accepts(user(1)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(a_full_table)
+
+BOOST_AUTO_TEST_CASE(a_flood_of_addresses_frees_nobody_who_is_at_its_limit) {
+    OneClock t({policy("user", 20, 3600s)}, 64);
+    BOOST_TEST(t.accepted_of(25) == 20U);
+    for (unsigned i = 0; i < 20'000; ++i) {
+        BOOST_REQUIRE(t.accepts(at(address_number(i))));
+        if (i % 50 == 0) BOOST_REQUIRE(!t.accepts());
+    }
+    BOOST_TEST(t.throttle.counters().evicted_live_requests > 19'000U);
+}
+
+BOOST_AUTO_TEST_CASE(what_a_flood_gives_back_is_never_more_than_what_was_counted_as_evicted) {
+    std::mt19937 random(3);
+    for (const unsigned kept : {1U, 10U, 19U}) BOOST_TEST_CONTEXT(kept) {
+            OneClock t({policy("user", 20, 3600s)}, 64);
+            unsigned admitted = 0;
+            for (unsigned round = 0; round < 20; ++round) {
+                admitted += t.accepted_of(kept);
+                for (unsigned i = 0; i < 80; ++i) static_cast<void>(t.accepts(at(address_number(static_cast<unsigned>(random())))));
+            }
+            admitted += t.accepted_of(25);
+            BOOST_TEST(admitted <= 20 + t.throttle.counters().evicted_live_requests);
+            if (kept > 1) BOOST_TEST(admitted == 20U);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_newcomer_to_a_table_full_of_exhausted_clients_waits_for_the_first_of_them) {
+    OneClock t({policy("user", 2, 60s)}, 8);
+    unsigned next = 0;
+    for (; t.accepts(at(address_number(next))); ++next, t.clock.tick += 1) BOOST_REQUIRE(t.accepts(at(address_number(next))));
+    BOOST_TEST(next >= 8U);
+    const auto newcomer = address_number(next);
+    const auto verdict = t.throttle.check(kFirst, at(newcomer));
+    BOOST_CHECK(verdict.outcome == Outcome::refused);
+    for (unsigned i = 0; i < next; ++i) BOOST_REQUIRE(!t.accepts(at(address_number(i))));
+    t.clock.tick += static_cast<std::uint64_t>(verdict.retry_after.count()) * kSecond;
+    BOOST_TEST(t.accepts(at(newcomer)));
+}
+
+BOOST_AUTO_TEST_CASE(a_flood_of_addresses_takes_nothing_from_users) {
+    OneClock t({policy("user", 3, 3600s)}, 64, 64);
+    for (std::int64_t id = 0; id < 40; ++id) BOOST_REQUIRE(t.accepts(user(id)));
+    for (unsigned i = 0; i < 5'000; ++i) static_cast<void>(t.accepts(at(address_number(i))));
+    for (std::int64_t id = 0; id < 40; ++id) BOOST_TEST(t.used(user(id)) == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(it_holds_as_many_clients_as_it_was_made_for) {
+    for (const unsigned clients : {100U, 1000U, 4096U}) BOOST_TEST_CONTEXT(clients) {
+            OneClock t({policy("user", 3, 3600s)}, clients);
+            for (unsigned i = 0; i < clients; ++i) BOOST_REQUIRE(t.accepts(at(address_number(i * 7919))));
+            BOOST_TEST(t.throttle.counters().evicted_live_requests <= clients / 200);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(places_of_expired_records_are_used_again_without_a_loss) {
+    OneClock t({policy("user", 3, 60s)}, 64);
+    for (unsigned i = 0; i < 50'000; ++i, t.clock.tick += 2 * kSecond) BOOST_REQUIRE(t.accepts(at(address_number(i))));
+    BOOST_TEST(t.throttle.counters().evicted_live_requests == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(the_operator)
+
+BOOST_AUTO_TEST_CASE(usage_tells_without_counting) {
+    OneClock t({policy("anon", 2, 60s, true), policy("user", 5, 3600s)});
+    for (int i = 0; i < 3; ++i) t.accepts(kSomeone, {0, 1});
+    for (int i = 0; i < 2; ++i) {
+        const auto usage = t.throttle.usage(kSomeone);
+        BOOST_REQUIRE(usage.size() == 2U);
+        BOOST_TEST(usage[0].scope == "anon");
+        BOOST_TEST(usage[0].used == 2U);
+        BOOST_TEST(usage[0].retry_after.count() == 60);
+        BOOST_TEST(usage[1].used == 2U);
+        BOOST_TEST(usage[1].retry_after.count() == 0);
+        BOOST_CHECK((usage[1].rate == Rate{5, 3600s}));
+    }
+    BOOST_TEST(t.throttle.usage(at("192.0.2.99")).at(0).used == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(the_fullest_records_come_first_in_each_scope) {
+    OneClock t({policy("one", 9, 60s), policy("two", 9, 60s)}, 1024, 1024);
+    const auto use = [&](const Client& client, const Scopes& scopes, int times) {
+        while (times-- > 0) t.accepts(client, scopes);
+    };
+    use(at("192.0.2.1"), {0}, 3);
+    use(at("192.0.2.2"), {0}, 7);
+    use(user(1), {0, 1}, 5);
+    const auto records = t.throttle.fullest(2);
+    BOOST_REQUIRE(records.size() == 3U);
+    BOOST_TEST((records[0].scope == "one" && records[0].used == 7U && !records[0].is_user && records[0].limit == 9U));
+    BOOST_TEST((records[1].scope == "one" && records[1].used == 5U && records[1].is_user));
+    BOOST_TEST((records[2].scope == "two" && records[2].used == 5U));
+    t.clock.tick += 60 * kSecond;
+    BOOST_TEST(t.throttle.fullest(2).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_client_or_a_scope_can_be_reset) {
+    OneClock t({policy("one", 1, 60s), policy("two", 1, 60s)});
+    for (const auto& client : {kSomeone, user(1)}) t.accepts(client, {0, 1});
+    t.throttle.reset(kSomeone);
+    BOOST_TEST(t.accepts(kSomeone, {0, 1}));
+    BOOST_TEST(!t.accepts(user(1), {0}));
+    t.throttle.reset(Throttle::Scope{0});
+    for (const auto& client : {kSomeone, user(1)}) {
+        BOOST_TEST(t.accepts(client, {0}));
+        BOOST_TEST(!t.accepts(client, {1}));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(counters_add_up) {
+    OneClock t({policy("user", 3, 60s)});
+    t.accepted_of(10);
+    BOOST_TEST(t.throttle.counters().accepted == 3U);
+    BOOST_TEST(t.throttle.counters().refused == 7U);
+    BOOST_TEST(t.throttle.counters().stalls == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(processes)
+
+BOOST_AUTO_TEST_CASE(sixteen_processes_on_one_client_get_exactly_the_limit) {
+    const Table t({policy("user", 100, 86'400s), policy("other", 1000, 86'400s)});
+    auto* const accepted = shared_memory<std::atomic<unsigned>>();
+    auto* const start = shared_memory<std::atomic<bool>>();
+    std::vector<pid_t> children;
+    for (int i = 0; i < 16; ++i)
+        children.push_back(in_child([&] {
+            auto throttle = t.open(boot_ticks());
+            while (!*start) std::this_thread::yield();
+            for (int n = 0; n < 2000; ++n) *accepted += check_until_answered(throttle, {0, 1}, kSomeone) == Outcome::accepted;
+        }));
+    *start = true;
+    for (const auto child : children) BOOST_TEST(ended_well(child));
+    BOOST_TEST(accepted->load() == 100U);
+    BOOST_TEST(t.open(boot_ticks()).usage(kSomeone).at(1).used == 100U);
+}
+
+BOOST_AUTO_TEST_CASE(eight_processes_on_a_thousand_clients_get_exactly_the_limit_of_each) {
+    constexpr unsigned kClients = 1000;
+    const Table t({policy("user", 5, 86'400s)}, 4096);
+    auto* const accepted = shared_memory<std::atomic<unsigned>>(kClients);
+    std::vector<pid_t> children;
+    for (unsigned i = 0; i < 8; ++i)
+        children.push_back(in_child([&, i] {
+            auto throttle = t.open(boot_ticks());
+            std::mt19937 random(i);
+            for (int n = 0; n < 20'000; ++n) {
+                const auto id = static_cast<unsigned>(random() % kClients);
+                accepted[id] += check_until_answered(throttle, kFirst, at(address_number(id))) == Outcome::accepted;
+            }
+        }));
+    for (const auto child : children) BOOST_TEST(ended_well(child));
+    BOOST_TEST(std::all_of(accepted, accepted + kClients, [](const auto& count) { return count == 5; }));
+}
+
+BOOST_AUTO_TEST_CASE(threads_of_one_process_get_exactly_the_limit) {
+    const Table t({policy("user", 500, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    std::atomic<unsigned> accepted = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 4; ++i)
+        threads.emplace_back([&] {
+            for (int n = 0; n < 1000; ++n) {
+                accepted += check_until_answered(throttle, kFirst, kSomeone) == Outcome::accepted;
+                if (n % 100 == 0)
+                    static_cast<void>(throttle.usage(kSomeone)), static_cast<void>(throttle.fullest(1)),
+                        static_cast<void>(throttle.counters());
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    BOOST_TEST(accepted == 500U);
+}
+
+BOOST_AUTO_TEST_CASE(processes_that_open_it_at_once_share_one_table) {
+    for (int round = 0; round < 15; ++round) {
+        const Table t({policy("user", 2, 86'400s)});
+        auto* const accepted = shared_memory<std::atomic<unsigned>>();
+        auto* const ready = shared_memory<std::atomic<int>>();
+        std::vector<pid_t> children;
+        for (int i = 0; i < 4; ++i)
+            children.push_back(in_child([&] {
+                ++*ready;
+                while (*ready < 4) std::this_thread::yield();
+                auto throttle = t.open(boot_ticks());
+                *accepted += check_until_answered(throttle, kFirst, kSomeone) == Outcome::accepted;
+            }));
+        for (const auto child : children) BOOST_REQUIRE(ended_well(child));
+        BOOST_REQUIRE_EQUAL(accepted->load(), 2U);
+        std::set<std::string> names;
+        for (const auto& entry : std::filesystem::directory_iterator(t.options.folder)) names.insert(entry.path().filename());
+        BOOST_TEST((names == std::set<std::string>{"throttle", "throttle.lock"}));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_counts_outlive_all_processes) {
+    const Table t({policy("user", 3, 86'400s)});
+    for (int i = 0; i < 5; ++i)
+        BOOST_TEST(ended_well(in_child([&] {
+            auto throttle = t.open(boot_ticks());
+            const bool accepted = throttle.check(kFirst, kSomeone).outcome == Outcome::accepted;
+            if (accepted != (i < 3)) throw i;
+        })));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(crashes)
+
+BOOST_AUTO_TEST_CASE(a_process_killed_inside_leaves_the_lock_to_the_others) {
+    const Table t({policy("user", 100, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    for (unsigned kills = 1; kills <= 5; ++kills) {
+        const auto child = in_child([&] {
+            const HookedTicks die([] { ::raise(SIGKILL); });
+            auto doomed = t.open(die);
+            static_cast<void>(doomed.check(kFirst, kSomeone));
+        });
+        BOOST_TEST(WIFSIGNALED(wait_for(child)));
+        BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+        BOOST_TEST(throttle.usage(kSomeone).at(0).used == kills);
+        BOOST_TEST(throttle.counters().recovered_locks == kills);
+        BOOST_TEST(throttle.counters().stalls == 0U);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_counts_at_most_its_own_request) {
+    const Table t({policy("user", 1'000'000, 86'400s), policy("crowd", 3, 86'400s)}, 16);
+    auto throttle = t.open(boot_ticks());
+    auto* const served = shared_memory<std::atomic<std::uint64_t>>();
+    auto* const started = shared_memory<std::atomic<bool>>();
+    std::mt19937 random(11);
+    constexpr unsigned kKills = 150;
+    constexpr unsigned kMost = 3000;  // of each, lest a busy machine reach the limit
+    for (unsigned kill = 0; kill < kKills; ++kill) {
+        *started = false;
+        const auto child = in_child([&] {
+            for (unsigned n = 0; n < kMost; ++n) {
+                *started = true;
+                *served += throttle.check(kFirst, kSomeone).outcome == Outcome::accepted;
+                static_cast<void>(throttle.check(Scopes{1}, at(address_number(kill + n % 100))));
+            }
+            ::pause();
+        });
+        while (!*started) std::this_thread::yield();
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 500);
+        while (std::chrono::steady_clock::now() < end) {
+        }
+        ::kill(child, SIGKILL);
+        wait_for(child);
+        const auto verdict = throttle.check(Scopes{0}, kSomeone);
+        BOOST_REQUIRE(verdict.outcome == Outcome::accepted);
+        ++*served;
+    }
+    const auto used = throttle.usage(kSomeone).at(0).used;
+    BOOST_TEST(used >= *served);
+    BOOST_TEST(used <= *served + kKills);
+    for (const auto& record : throttle.fullest(100)) BOOST_TEST(record.used <= record.limit);
+    BOOST_TEST(throttle.counters().stalls == 0U);
+}
+
+// Steps through check() by single instructions, from the reading of the clock on, and kills after the first store, the second, ...
+BOOST_AUTO_TEST_CASE(a_process_killed_after_any_store_leaves_all_or_nothing_in_each_scope) {
+    const Table t({policy("user", 3, 86'400s), policy("blog", 2, 86'400s)}, 8);
+    FakeTicks clock;
+    auto throttle = t.open(clock);
+    const auto file = SharedFile::attach(t.options.folder / "throttle");
+    const Scopes both = {0, 1};
+    const auto regular = at("192.0.2.50");
+    const auto prepare = [&] {
+        clock.tick += 2 * kDay;
+        static_cast<void>(throttle.check(both, regular));
+        for (unsigned i = 0; i < 40; ++i) static_cast<void>(throttle.check(both, at(address_number(i))));  // full: a newcomer must evict
+        clock.tick += 1;
+    };
+    const auto run_and_stop = [&](const Client& client) {
+        bool warm = false;
+        const HookedTicks stop(
+            [&] {
+                if (warm) ::raise(SIGSTOP);
+            },
+            clock);
+        auto traced = t.open(stop);
+        static_cast<void>(traced.check(both, at("192.0.2.70")));  // the dynamic linker does its part now
+        traced.reset(at("192.0.2.70"));
+        warm = true;
+        ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
+        static_cast<void>(traced.check(both, client));
+        ::raise(SIGUSR1);
+    };
+    // False when the child came to its end first.
+    const auto step_until_stores = [&](pid_t child, unsigned stores) {
+        std::vector<std::byte> seen(file->bytes().begin(), file->bytes().end());
+        while (stores > 0) {
+            if (::ptrace(PTRACE_SINGLESTEP, child, nullptr, nullptr) != 0) return false;
+            const auto status = wait_for(child);
+            if (!WIFSTOPPED(status) || WSTOPSIG(status) == SIGUSR1) return false;
+            if (std::ranges::equal(seen, file->bytes())) continue;
+            std::ranges::copy(file->bytes(), seen.begin());
+            --stores;
+        }
+        return true;
+    };
+    for (const auto& [name, client, before] : {std::tuple("a regular", regular, 1U), {"a newcomer", at("192.0.2.60"), 0U}})
+        BOOST_TEST_CONTEXT(name) {
+            std::pair last{before, before};
+            unsigned stores = 0;
+            for (bool inside = true; inside; ++stores) {
+                prepare();
+                const auto child = in_child([&] { run_and_stop(client); });
+                BOOST_REQUIRE(WIFSTOPPED(wait_for(child)));
+                inside = step_until_stores(child, stores);
+                ::kill(child, SIGKILL);
+                ::waitpid(child, nullptr, 0);
+                const auto usage = throttle.usage(client);
+                const std::pair now{usage.at(0).used, usage.at(1).used};
+                BOOST_TEST_CONTEXT(stores << " stores") {
+                    BOOST_REQUIRE((now.first == before || now.first == before + 1));
+                    BOOST_REQUIRE((now.second == before || now.second == before + 1));
+                    BOOST_REQUIRE((now >= last));
+                    for (const auto& record : throttle.fullest(100)) BOOST_REQUIRE_LE(record.used, record.limit);
+                    BOOST_REQUIRE((throttle.check(both, client).outcome == Outcome::accepted) == (now.second < 2));
+                }
+                last = now;
+            }
+            BOOST_TEST(last.first == before + 1);
+            BOOST_TEST(last.second == before + 1);
+            BOOST_TEST(stores > 6U);
+        }
+    BOOST_TEST(throttle.counters().stalls == 0U);
+    BOOST_TEST(throttle.counters().recovered_locks > 6U);
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_process_delays_the_others_by_some_milliseconds_only) {
+    const Table t({policy("user", 100, 86'400s)}, 4096);
+    auto throttle = t.open(boot_ticks());
+    const auto child = in_child([&] {
+        const HookedTicks stop([] { ::raise(SIGSTOP); });
+        auto stopped = t.open(stop);
+        static_cast<void>(stopped.check(kFirst, kSomeone));
+    });
+    BOOST_REQUIRE(WIFSTOPPED(wait_for(child, WUNTRACED)));
+
+    const auto before = std::chrono::steady_clock::now();
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::stalled);
+    const auto waited = std::chrono::steady_clock::now() - before;
+    BOOST_TEST((waited >= 5ms));
+    BOOST_TEST((waited < 150ms));
+    BOOST_CHECK_THROW(static_cast<void>(throttle.usage(kSomeone)), std::runtime_error);
+    unsigned served = 0;
+    for (unsigned i = 0; i < 20; ++i) served += throttle.check(kFirst, at(address_number(i))).outcome == Outcome::accepted;
+    BOOST_TEST(served >= 10U);
+    BOOST_TEST(throttle.counters().stalls >= 1U);
+
+    ::kill(child, SIGCONT);
+    BOOST_TEST(ended_well(child));
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_TEST(throttle.usage(kSomeone).at(0).used == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(a_holder_that_is_merely_slow_is_waited_for) {
+    const Table t({policy("user", 100, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    auto* const inside = shared_memory<std::atomic<bool>>();
+    const auto child = in_child([&] {
+        const HookedTicks slow([&] {
+            *inside = true;
+            for (const auto end = std::chrono::steady_clock::now() + 30ms; std::chrono::steady_clock::now() < end;) {
+            }
+        });
+        static_cast<void>(t.open(slow).check(kFirst, kSomeone));
+    });
+    while (!*inside) std::this_thread::yield();
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_TEST(throttle.counters().stalls == 0U);
+    BOOST_TEST(ended_well(child));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(the_file)
+
+namespace {
+
+std::filesystem::path file_of(const Table& t) { return t.options.folder / "throttle"; }
+
+// Opens a table whose client has used its only request, then has its file spoilt.
+bool keeps_the_count_after(const std::function<void(const std::filesystem::path&)>& spoil) {
+    const Table t({policy("user", 1, 86'400s)});
+    BOOST_REQUIRE(t.open(boot_ticks()).check(kFirst, kSomeone).outcome == Outcome::accepted);
+    spoil(file_of(t));
+    const bool attached = Throttle::attach(t.options.folder).has_value();
+    BOOST_TEST(t.open(boot_ticks()).note().empty() == attached);
+    return t.open(boot_ticks()).check(kFirst, kSomeone).outcome == Outcome::refused;
+}
+
+void overwrite(const std::filesystem::path& path, std::size_t offset) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file.put('\x77');
+    BOOST_REQUIRE(file.good());
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_first_to_open_says_that_it_made_it_and_the_next_one_nothing) {
+    const Table t({policy("user", 1, 60s)});
+    BOOST_TEST(t.open(boot_ticks()).note() == "throttle: made a new table");
+    BOOST_TEST(t.open(boot_ticks()).note().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_file_of_another_boot_or_version_is_replaced) {
+    BOOST_TEST(keeps_the_count_after([](const auto&) {}));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { std::filesystem::remove(path); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { overwrite(path, offsetof(Description, magic)); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { overwrite(path, offsetof(Description, layout)); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { overwrite(path, offsetof(Description, boot)); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { overwrite(path, offsetof(Description, policy_count) + 3); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { std::filesystem::resize_file(path, 100); }));
+    BOOST_TEST(!keeps_the_count_after([](const auto& path) { std::filesystem::resize_file(path, 8192); }));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_is_not_ours_alone_is_refused) {
+    const std::pair<const char*, std::function<void(const std::filesystem::path&)>> cases[] = {
+        {"open to others", [](const auto& path) { ::chmod(path.c_str(), 0644); }},
+        {"a second name", [](const auto& path) { std::filesystem::create_hard_link(path, path.string() + "2"); }},
+        {"a link",
+         [](const auto& path) {
+             std::filesystem::rename(path, path.string() + "2");
+             std::filesystem::create_symlink(path.string() + "2", path);
+         }},
+        {"a folder",
+         [](const auto& path) {
+             std::filesystem::remove(path);
+             std::filesystem::create_directory(path);
+         }},
+        {"a folder that others write to", [](const auto& path) { ::chmod(path.parent_path().c_str(), 0777); }}};
+    for (const auto& [name, spoil] : cases) BOOST_TEST_CONTEXT(name) {
+            const Table t({policy("user", 1, 60s)});
+            static_cast<void>(t.open(boot_ticks()));
+            spoil(file_of(t));
+            BOOST_CHECK_THROW(static_cast<void>(t.open(boot_ticks())), std::runtime_error);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(other_policies_make_a_new_table_that_keeps_the_scopes_that_did_not_change) {
+    Table t({policy("anon", 1, 60s, true), policy("user", 1, 60s), policy("gone", 1, 60s)});
+    auto old = t.open(boot_ticks());
+    for (const auto& client : {kSomeone, user(1)}) BOOST_TEST((old.check(Scopes{0, 1, 2}, client).outcome == Outcome::accepted));
+    t.options.policies = {policy("new", 1, 60s), policy("user", 1, 60s), policy("anon", 2, 60s, true)};
+    auto throttle = t.open(boot_ticks());
+    BOOST_TEST(throttle.note() == "throttle: made a new table for changed policies, counts kept: user");
+    for (const auto& client : {kSomeone, user(1)}) {
+        BOOST_TEST((throttle.check(Scopes{1}, client).outcome == Outcome::refused));
+        BOOST_TEST((throttle.check(Scopes{0, 2}, client).outcome == Outcome::accepted));
+    }
+    t.options.clients *= 2;
+    BOOST_TEST(t.open(boot_ticks()).note() == "throttle: made a new table for changed policies, counts kept: none");
+}
+
+BOOST_AUTO_TEST_CASE(the_operator_attaches_to_what_is_there_and_makes_nothing) {
+    const Table t({policy("anon", 2, 60s, true), policy("user", 1000, 86'400s)}, 100, 20);
+    BOOST_TEST(!Throttle::attach(t.folder / "nowhere"));
+    BOOST_TEST(!std::filesystem::exists(t.folder / "nowhere"));
+    auto throttle = t.open(boot_ticks());
+    static_cast<void>(throttle.check(Scopes{0, 1}, kSomeone));
+    const auto seen = Throttle::attach(t.options.folder);
+    BOOST_REQUIRE(seen);
+    const auto usage = seen->usage(kSomeone);
+    BOOST_REQUIRE(usage.size() == 2U);
+    BOOST_TEST((usage[1].scope == "user" && usage[1].used == 1U));
+    BOOST_CHECK((usage[1].rate == Rate{1000, 86'400s}));
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_made_is_refused_at_the_start) {
+    const std::vector<std::vector<ThrottlePolicy>> impossible = {{policy(std::string(48, 'x'), 1, 60s)},
+                                                                 {policy("user", 1U << 24, 60s)},
+                                                                 {policy("user", 1, 0s)},
+                                                                 std::vector(65, policy("user", 1, 60s))};
+    for (const auto& policies : impossible) BOOST_CHECK_THROW(static_cast<void>(Table(policies).open(boot_ticks())), std::runtime_error);
+    const Table too_large({policy("user", (1U << 24) - 2, 60s)}, 4'000'000'000);
+    BOOST_CHECK_THROW(static_cast<void>(too_large.open(boot_ticks())), std::runtime_error);
+    BOOST_TEST(!std::filesystem::exists(file_of(too_large)));
+}
+
+BOOST_AUTO_TEST_CASE(a_maker_killed_half_way_does_not_stop_the_next_one) {
+    const Table t({policy("user", 1000, 86'400s)}, 20'000);
+    std::mt19937 random(5);
+    for (int round = 0; round < 20; ++round) {
+        std::filesystem::remove_all(t.options.folder);
+        const auto child = in_child([&] { static_cast<void>(t.open(boot_ticks())); });
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
+        ::kill(child, SIGKILL);
+        wait_for(child);
+        auto throttle = t.open(boot_ticks());
+        BOOST_REQUIRE(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
