@@ -2,9 +2,11 @@
 //
 // Errors:   std::runtime_error when the database can't be read.
 // Threads:  one per thread; each has a connection of its own that never writes data.
+// Epochs:   of one database they only grow (new_epoch), so that a smaller one says: an older file came back, whose epoch was used before.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -18,24 +20,29 @@ struct Change {
 
 // Read in ONE statement, so that nothing in it is older or newer than the rest.
 struct ChangeSet {
-    std::uint64_t epoch = 0;
+    // The argument of changes_since: `changes` holds all of (since, seq]. Whoever forgets to set it is contradicted at once.
+    std::uint64_t since = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t epoch = 0;  // never 0 in a database
     std::uint64_t seq = 0;    // of the last change
     std::uint64_t nonce = 0;  // random, renewed with each change: two histories never agree on seq and nonce
     bool trusted = true;      // false: the triggers are not the expected ones, so changes may go unseen
     std::vector<Change> changes;
 };
 
+// Greater than `after`, and never made before: the time, then random bits.
+[[nodiscard]] std::uint64_t new_epoch(std::uint64_t after);
+
 class ChangeSource {
 public:
     virtual ~ChangeSource() = default;
 
-    // Whether someone else may have committed since the last call. Cheap (microseconds).
+    // Whether someone else may have committed since the last call; true the first time. Cheap (microseconds).
     [[nodiscard]] virtual bool moved() = 0;
 
     // The changes with a number greater than `seq`.
     [[nodiscard]] virtual ChangeSet changes_since(std::uint64_t seq) = 0;
 
-    // Writes a new epoch unless it is no longer `expected`; says which it is now.
+    // Writes new_epoch(expected) unless the epoch is no longer `expected`; says which it is now. The numbers go on.
     virtual std::uint64_t renew_epoch(std::uint64_t expected) = 0;
 };
 

@@ -5,10 +5,10 @@
 // for all of T. Collisions, lost writes to a cache and restarts cost a miss, never an error.
 //
 // Errors:   open() and sync() throw std::runtime_error when the database or the shared memory can't be used.
-// Threads:  safe to call from any thread of any process of the host; safe to be killed in the middle of anything.
+// Threads:  safe to call from any thread of any process of the host; safe to be killed in the middle of anything. Open it after fork.
 // Limits:   an answer that passes is_valid() is not older than a write acknowledged, or data shown, before Reading was taken on this
-//           host. A change that went around Recto is seen by the follower within 50 ms; after 2 s without a look at the database
-//           (the lease) nothing is valid.
+//           host. A change that went around Recto is seen by the follower within 50 ms, and so is shared memory that someone removed
+//           or replaced under running processes; after 2 s without a look at the database (the lease) nothing is fresh.
 // Not seen: triggers switched off in a database shell; a file restored under a running service and advanced past the synced seq
 //           within one poll.
 #pragma once
@@ -19,8 +19,6 @@
 #include <memory>
 #include <span>
 #include <string_view>
-#include <thread>
-#include <vector>
 
 #include "clock/change_source.hpp"
 
@@ -28,6 +26,16 @@ namespace recto {
 
 using Slot = std::uint16_t;
 [[nodiscard]] Slot slot_of(std::string_view tag);  // stable: the same in every process and version
+
+// Monotonic, in steps of some milliseconds, the same for all processes of the host; no system call.
+struct LeaseClock {
+    using duration = std::chrono::nanoseconds;
+    using rep = duration::rep;
+    using period = duration::period;
+    using time_point = std::chrono::time_point<LeaseClock>;
+    static constexpr bool is_steady = true;
+    [[nodiscard]] static time_point now() noexcept;
+};
 
 class ChangeClock {
 public:
@@ -39,21 +47,26 @@ public:
     ChangeClock& operator=(ChangeClock&&) noexcept;
     ~ChangeClock();
 
-    // One look at the clock. Take it BEFORE looking a cached thing up (Y of the protocol); it judges things of its own epoch only.
+    // One look at the clock, which must outlive it. Take it BEFORE looking a cached thing up (Y of the protocol); it judges things of
+    // its own epoch only.
     class Reading {
     public:
         [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
         [[nodiscard]] std::uint64_t synced() const { return synced_; }
 
-        // False too when the triggers can't be trusted.
+        // False too for what is labelled later than this host has synced (whoever made it here synced first; showing it would let later
+        // hits go back), and for everything while is_trusted() is false.
         [[nodiscard]] bool is_valid(std::uint64_t seq, std::span<const Slot> slots) const;
 
         // Somebody looked at the database within the lease. If not: sync(), then take a new reading.
         [[nodiscard]] bool is_fresh() const;
 
+        // False: changes may have gone unseen (the triggers are not the expected ones), so nothing is valid.
+        [[nodiscard]] bool is_trusted() const;
+
     private:
         friend class ChangeClock;
-        const void* memory_ = nullptr;
+        const void* memory_ = nullptr;  // null: the shared memory can't be used; nothing is valid
         std::uint64_t epoch_ = 0;
         std::uint64_t synced_ = 0;
     };
@@ -62,16 +75,20 @@ public:
     // Brings the host up to the database. A new epoch is found, or made if the database went back.
     void sync(ChangeSource& source);
 
-    // After our own COMMIT, from memory: the rows read as the transaction's last statement.
+    // After our own COMMIT, from memory: changes_since(a synced() read earlier), read as the transaction's last statement. What follows
+    // in the same request must take a new Reading. Never fails: what can't be published makes everything invalid until a sync().
     void publish(const ChangeSet& own);
 
-    // Looks again where the shared memory is; it may have been replaced under us.
+    // The follower's: nobody committed between the last sync() and `looked_at`. False: not enough, sync() is needed.
+    [[nodiscard]] bool renew_lease(LeaseClock::time_point looked_at);
+
+    // Looks again where the shared memory is; it may have been replaced or removed under us.
     void remap_if_replaced(ChangeSource& source);
 
 private:
-    class Memory;
-    explicit ChangeClock(std::unique_ptr<Memory> memory);
-    std::unique_ptr<Memory> memory_;
+    class State;
+    explicit ChangeClock(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
 };
 
 // A thread that runs sync() whenever someone else committed, and renews the lease.
@@ -79,7 +96,7 @@ class Follower {
 public:
     static constexpr std::chrono::milliseconds kInterval{50};
 
-    // The clock must outlive it. Failures are logged when they begin and when they end.
+    // The clock must outlive it. Failures, and triggers that can't be trusted, are logged when they begin and when they end.
     Follower(ChangeClock& clock, std::unique_ptr<ChangeSource> source);
     ~Follower();
 

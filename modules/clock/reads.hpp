@@ -3,9 +3,10 @@
 // A CollectReads is open while something that may be cached is computed. Each query notes its snapshot and tags, each cached thing
 // that is used notes its own; an inner collection adds itself to the outer one when it ends.
 //
-// Threads:  all state is the calling thread's.
+// Errors:   none; what can't be noted for lack of memory makes the collection unstorable.
+// Threads:  all state is the calling thread's; collections end in the opposite order of their beginning.
 // Source:   the label of a nested entry is min(own S, max(inner S, Y)), Y loaded before the inner entry was checked: a valid inner
-//           entry is as good as Y, and the outer one is as old as its oldest part.
+//           entry is as good as Y, and the outer one is as old as its oldest part. Whoever uses a cached entry notes max(inner S, Y).
 #pragma once
 
 #include <chrono>
@@ -21,10 +22,10 @@ using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
 
 struct Reads {
     std::uint64_t epoch = 0;
-    std::uint64_t seq = 0;            // S: as of when all of it is known to be true
-    std::vector<std::string> tags;    // sorted, each once
+    std::uint64_t seq = 0;              // S: as of when all of it is known to be true
+    std::vector<std::string> tags;      // sorted, each once
     std::optional<TimePoint> hard_end;  // never to be used from then on
-    bool storable = true;             // false: parts of different epochs, or read inside a write transaction
+    bool storable = true;               // false: parts of different epochs, or read inside a write transaction
 };
 
 class CollectReads {
@@ -35,19 +36,22 @@ public:
     CollectReads(const CollectReads&) = delete;
     CollectReads& operator=(const CollectReads&) = delete;
 
-    [[nodiscard]] Reads reads() const;
+    [[nodiscard]] const Reads& reads() const { return reads_; }
+
+    void note(std::uint64_t epoch, std::uint64_t seq, std::span<const std::string> tags) noexcept;
+    void note_hard_end(TimePoint end) noexcept;
+    void note_unstorable() noexcept { reads_.storable = false; }
 
 private:
+    void note_inner(const CollectReads& inner) noexcept;
+
     Reads reads_;
-    bool noted_ = false;
-    std::uint64_t synced_;
+    bool has_noted_ = false;
     CollectReads* outer_;
-    friend void note_read(std::uint64_t, std::uint64_t, std::span<const std::string>);
-    friend void note_hard_end(TimePoint);
-    friend void note_unstorable();
 };
 
-// Into the innermost collection of this thread; nothing happens without one.
+// Into the innermost collection of this thread; nothing happens without one. What the store can't see (a file, a setting) is noted with
+// epoch and synced of a Reading taken before it was looked at.
 void note_read(std::uint64_t epoch, std::uint64_t seq, std::span<const std::string> tags);
 void note_hard_end(TimePoint end);
 void note_unstorable();
