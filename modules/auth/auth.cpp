@@ -82,8 +82,8 @@ Result<User> Auth::add_user(std::string_view name) {
     auto transaction = store_.write();
     if (user_id(transaction, *checked)) return Error{"there is already a user " + *checked};
 
-    const auto slug = free_slug(*checked, [&](const std::string& slug) {
-        return !transaction.query("SELECT 1 FROM user WHERE slug = ?", {slug}).next();
+    const auto slug = free_slug(*checked, [&](const std::string& candidate) {
+        return !transaction.query("SELECT 1 FROM user WHERE slug = ?", {candidate}).next();
     });
     const auto id = transaction.insert("INSERT INTO user (name, slug, active, created_at) VALUES (?, ?, 1, ?)",
                                        {*checked, slug, now_in_micros()});
