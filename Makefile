@@ -4,12 +4,17 @@
 # make test          sets everything up and runs every test; make test T=throttle runs the files of that name
 #                    CORPUS=dir adds a folder of real posts
 # make asan tsan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
-# make lint          clang-tidy and the rules of the folders
+# make lint          clang-tidy, the rules of the folders, the syntax of the scripts
 # make bench         requests per second against a bare FastCGI responder, in one run
-# make install       PREFIX=/usr/local DESTDIR=
+# make install       PREFIX=/usr/local DESTDIR=   installs; what it finds in /etc stays as it is
 # make clean         removes build/
 # make help          prints these lines
+#
+# Each installs the packages it misses (etc/packages.txt), as root or through sudo.
 
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
 BUILD    ?= build
 CXXFLAGS ?= -O2 -g
 STANDARD := -std=c++20 -pthread
@@ -25,15 +30,38 @@ FCGI_SOURCES    := $(wildcard fcgi/*.cpp)
 SUPPORT_SOURCES := $(wildcard tests/support/*.cpp)
 UNIT_SOURCES    := $(wildcard tests/unit/*_test.cpp)
 SERVICE_SOURCES := $(wildcard tests/service/*_test.cpp)
-T               ?=
 
 objects = $(patsubst %.cpp,$(BUILD)/%.o,$(1))
 program = $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(1))
 
 PROGRAMS := $(BUILD)/recto.fcgi $(BUILD)/recto
-TESTS    := $(call program,$(UNIT_SOURCES) $(SERVICE_SOURCES))
+BENCHES  := $(call program,$(wildcard tests/bench/*.cpp))
+TESTS    := $(call program,$(UNIT_SOURCES) $(SERVICE_SOURCES)) $(wildcard tests/service/*_test.sh)
+T        ?=
+CHOSEN   := $(if $(T),$(filter %/$(T)_test %/$(T)_test.sh,$(TESTS)),$(TESTS))
+
+PORT     ?= 8080
+WORKERS  ?= 2
+DATA     ?= build/run
+PREFIX   ?= /usr/local
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+export BUILD PORT WORKERS DATA PREFIX DESTDIR CORPUS
 
 all: $(PROGRAMS)
+run: packages-run all
+	@etc/dev/run
+test: packages-test all $(CHOSEN)
+	@tests/run $(CHOSEN)
+asan:
+	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)'
+tsan:
+	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread' LDFLAGS='-fsanitize=thread'
+lint: packages-build packages-lint
+	@etc/dev/lint
+bench: packages-bench all $(BENCHES)
+	@tests/bench/run
+install: all
+	@etc/dev/install
 
 $(BUILD)/recto.fcgi: $(call objects,$(FCGI_SOURCES)) $(BUILD)/librecto.a
 	$(link)
@@ -56,15 +84,19 @@ $(BUILD)/modules/%.o: INCLUDES := -Imodules
 $(BUILD)/generated/%.o: INCLUDES := -Imodules
 $(BUILD)/fcgi/%.o: INCLUDES := -Imodules -I.
 $(BUILD)/tests/%.o: INCLUDES := -Imodules -I.
-$(BUILD)/%.o: %.cpp
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
+	$(link)
+$(BUILD)/%.o: %.cpp | packages-build
 	@mkdir -p $(@D)
 	$(CXX) $(STANDARD) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
+packages-build packages-run packages-test packages-lint packages-bench: packages-%:
+	@etc/dev/packages $*
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all help clean
+.PHONY: all run test asan tsan lint bench install help clean packages-build packages-run packages-test packages-lint packages-bench
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
