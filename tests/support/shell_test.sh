@@ -42,6 +42,14 @@ fails_with() {
     contains "$output" "$pattern"
 }
 
+# no COMMAND...: the command must fail. (`set -e` overlooks `! command`.)
+no() {
+    if "$@"; then
+        echo "expected to fail: $*"
+        return 1
+    fi
+}
+
 # eventually COMMAND...: until it succeeds, 20 s at most.
 eventually() {
     local end=$((SECONDS + 20))

@@ -1,0 +1,122 @@
+#!/bin/bash
+# `make install`: the files, the units, the users and the nginx site, checked by the programs that will read them.
+source "$(dirname "$0")/../support/shell_test.sh"
+
+root=$scratch/root        # DESTDIR
+prefix=$scratch/prefix    # a PREFIX that exists, so that systemd finds the programs of the units
+units=$prefix/lib/systemd/system
+names='recto.socket recto@.service recto.target recto-memcached.service'
+
+install_to() { DESTDIR=$1 PREFIX=$2 etc/dev/install; }
+# /etc goes below DESTDIR, the programs to a real PREFIX: DESTDIR must be a prefix of nothing then.
+make_tree() {
+    [ -d "$root" ] || install_to "$root" /usr/local
+    [ -d "$prefix" ] || { install_to "$scratch/stage" "$prefix" && mv "$scratch/stage$prefix" "$prefix"; }
+}
+
+test_every_file_is_in_its_place() {
+    make_tree
+    for path in bin/recto lib/recto/recto.fcgi lib/sysusers.d/recto.conf share/doc/recto/README.md share/recto/www/static/favicon.svg \
+        share/recto/nginx/fastcgi.conf $(printf 'lib/systemd/system/%s ' $names); do
+        [ -s "$root/usr/local/$path" ] || { echo "absent: $path"; return 1; }
+    done
+    [ -s "$root/etc/recto/recto.ini" ]
+    [ -s "$root/etc/nginx/sites-available/recto" ]
+    [ -x "$root/usr/local/bin/recto" ]
+    [ "$(stat -c %a "$root/usr/local/lib/recto/recto.fcgi")" = 755 ]
+}
+
+test_nothing_is_left_to_fill_in() {
+    make_tree
+    no grep -rnE '@[A-Z]+@' "$root/etc" "$root/usr/local/lib/systemd" "$root/usr/local/share/recto"
+    no grep -rn -F "$scratch" "$root"
+}
+
+test_what_the_operator_changed_stays() {
+    make_tree
+    echo '; mine' >>"$root/etc/recto/recto.ini"
+    echo '# mine' >>"$root/etc/nginx/sites-available/recto"
+    rm "$root/usr/local/bin/recto"
+    contains "$(install_to "$root" /usr/local)" '/etc/recto/recto.ini is there already'
+    grep -qx '; mine' "$root/etc/recto/recto.ini"
+    grep -qx '# mine' "$root/etc/nginx/sites-available/recto"
+    [ -x "$root/usr/local/bin/recto" ]
+}
+
+# Instances don't exist as files; systemd is given a copy of the template under an instance's name.
+test_systemd_finds_no_mistake_in_the_units() {
+    make_tree
+    verify=$scratch/verify
+    mkdir -p "$verify"
+    cp "$units"/* "$verify"
+    cp "$units/recto@.service" "$verify/recto@1.service"
+    cp "$units/recto@.service" "$verify/recto@2.service"
+    said=$(SYSTEMD_UNIT_PATH=$verify: systemd-analyze verify --man=no "$verify"/recto@1.service "$verify"/recto.socket \
+        "$verify"/recto.target "$verify"/recto-memcached.service 2>&1) || { echo "$said"; return 1; }
+    no grep recto <<<"$said"
+}
+
+test_verify_would_notice_a_mistake() {
+    make_tree
+    wrong=$scratch/wrong
+    mkdir -p "$wrong"
+    sed 's/^Type=notify$/Type=notify-reload/' "$units/recto@.service" >"$wrong/recto@1.service"
+    cp "$units/recto.socket" "$units/recto-memcached.service" "$wrong"
+    contains "$(SYSTEMD_UNIT_PATH=$wrong: systemd-analyze verify --man=no "$wrong/recto@1.service" 2>&1)" 'notify-reload'
+}
+
+# Exposure in tenths: a plain unit has 96, a service behind User= alone 92.
+exposure_at_most() { systemd-analyze security --offline=true --no-pager --threshold="$1" "$2"; }
+test_the_units_are_closed() {
+    make_tree
+    exposure_at_most 5 "$units/recto@.service"
+    exposure_at_most 5 "$units/recto-memcached.service"
+}
+test_the_threshold_would_notice_an_open_unit() {
+    make_tree
+    sed '/^NoNewPrivileges/d; /^SystemCallFilter/d; /^PrivateNetwork/d' "$units/recto@.service" >"$scratch/open@.service"
+    no exposure_at_most 5 "$scratch/open@.service"
+}
+
+test_the_units_and_the_ini_agree() {
+    make_tree
+    socket=$(sed -n 's/^ListenStream=//p' "$units/recto.socket")
+    memcached=$(sed -n 's/.* -s \([^ ]*\) .*/\1/p' "$units/recto-memcached.service")
+    ini=$root/etc/recto/recto.ini
+    contains "$(cat "$ini")" "^;* *socket *= *$socket\$"
+    contains "$(cat "$ini")" "^;* *servers *= *unix:$memcached\$"
+    contains "$(cat "$ini")" '^;* *runtime_dir *= */run/recto$'
+    contains "$(cat "$ini")" '^;* *data *= */var/lib/recto$'
+    contains "$(cat "$prefix/share/recto/nginx/upstreams.conf")" "server unix:$socket "
+}
+
+test_the_users_can_be_made() {
+    made=$scratch/users
+    mkdir -p "$made/etc"
+    systemd-sysusers --root="$made" "$PWD/etc/sysusers.d/recto.conf"
+    contains "$(cat "$made/etc/passwd")" '^recto:.*:/var/lib/recto:'
+    contains "$(cat "$made/etc/passwd")" '^recto-memcached:'
+}
+
+# The site inside a configuration like Debian's; on a port that anyone may use, with logs where anyone may write.
+test_nginx_takes_the_site() {
+    make_tree
+    site=$scratch/site.conf
+    sed -e "s|listen 80|listen $(free_port)|; s|listen \[::\]:80|listen [::1]:$(free_port)|; s|/var/log/nginx|$scratch|" \
+        "$scratch/stage/etc/nginx/sites-available/recto" >"$site"
+    [ "$(grep -c "$scratch" "$site")" -ge 3 ]
+    cat >"$scratch/nginx.conf" <<END
+pid $scratch/nginx.pid;
+error_log $scratch/error.log;
+events { worker_connections 4096; }
+http {
+    client_body_temp_path $scratch/t1; fastcgi_temp_path $scratch/t2; proxy_temp_path $scratch/t3;
+    scgi_temp_path $scratch/t4; uwsgi_temp_path $scratch/t5;
+    include $site;
+}
+END
+    said=$(nginx -t -e "$scratch/error.log" -c "$scratch/nginx.conf" 2>&1) || { echo "$said"; return 1; }
+    no grep -F '[warn]' <<<"$said"
+}
+
+run_tests
