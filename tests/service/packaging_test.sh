@@ -8,7 +8,7 @@ units=$prefix/lib/systemd/system
 names='recto.socket recto@.service recto.target recto-memcached.service'
 
 install_to() { DESTDIR=$1 PREFIX=$2 etc/dev/install; }
-# /etc goes below DESTDIR, the programs to a real PREFIX: DESTDIR must be a prefix of nothing then.
+# Twice: as a package would be made, and with programs where the units look for them.
 make_tree() {
     [ -d "$root" ] || install_to "$root" /usr/local
     [ -d "$prefix" ] || { install_to "$scratch/stage" "$prefix" && mv "$scratch/stage$prefix" "$prefix"; }
@@ -83,10 +83,11 @@ test_the_units_and_the_ini_agree() {
     socket=$(sed -n 's/^ListenStream=//p' "$units/recto.socket")
     memcached=$(sed -n 's/.* -s \([^ ]*\) .*/\1/p' "$units/recto-memcached.service")
     ini=$root/etc/recto/recto.ini
-    contains "$(cat "$ini")" "^;* *socket *= *$socket\$"
-    contains "$(cat "$ini")" "^;* *servers *= *unix:$memcached\$"
-    contains "$(cat "$ini")" '^;* *runtime_dir *= */run/recto$'
-    contains "$(cat "$ini")" '^;* *data *= */var/lib/recto$'
+    contains "$(cat "$ini")" "^socket = $socket\$"
+    contains "$(cat "$ini")" "^servers = unix:$memcached\$"
+    contains "$(cat "$ini")" '^runtime_dir = /run/recto$'
+    contains "$(cat "$ini")" '^data = /var/lib/recto$'
+    contains "$(cat "$ini")" '^file = /var/log/recto/recto.log$'
     contains "$(cat "$prefix/share/recto/nginx/upstreams.conf")" "server unix:$socket "
 }
 
