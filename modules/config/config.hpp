@@ -26,13 +26,15 @@ namespace recto {
 
 // [view NAME]: what is absent comes from the table of views.
 struct ViewSection {
-    std::optional<std::chrono::milliseconds> cache;       // 0: not cached (`off`)
-    std::optional<std::vector<std::string>> throttle;     // scopes; empty: `none`
-    std::optional<std::string> log;                       // a level, or `off`
+    std::optional<std::chrono::milliseconds> cache;    // 0: not cached (`off`)
+    std::optional<std::vector<std::string>> throttle;  // scopes; empty: `none`
+    std::optional<std::string> log;                    // a level, or `off`
+
+    bool operator==(const ViewSection&) const = default;
 };
 
 struct Config {
-    // Relative paths below start from here.
+    // Absolute; relative paths of the file are joined to it, so all paths below are absolute too.
     std::filesystem::path data;
 
     std::filesystem::path server_socket;
@@ -64,6 +66,8 @@ struct Config {
     Size log_max_record;
 
     std::map<std::string, ViewSection> views;
+
+    bool operator==(const Config&) const = default;
 };
 
 // A value as it stands, for `recto show-config`.
@@ -75,9 +79,9 @@ struct EffectiveOption {
 };
 
 struct LoadedConfig {
-    Config config;                         // meaningful when there are no mistakes
-    std::vector<EffectiveOption> options;  // in the order of the table
-    std::vector<std::string> mistakes;     // sorted by line
+    Config config;                         // empty when there are mistakes: nothing is applied by halves
+    std::vector<EffectiveOption> options;  // in the order of the table; scopes and views of the operator's own behind their section
+    std::vector<std::string> mistakes;     // those of the file by line, then those of the environment by name
 };
 
 using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_

@@ -1,0 +1,336 @@
+#include "config/config.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <climits>
+#include <system_error>
+
+#include "config/ini.hpp"
+#include "config/options.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+constexpr std::string_view kViewPrefix = "view ";
+constexpr std::string_view kScopeVariables = "RECTO_THROTTLE__";
+
+// A value somebody set, and how to speak of it.
+struct Setting {
+    std::string value;
+    std::string origin;   // `recto.ini:12`
+    std::string subject;  // how a mistake about it begins: `recto.ini:12: [cache] timeout = 50sm`
+    int line = 0;
+};
+
+const Option* find_option(std::string_view section, std::string_view key) {
+    for (const auto& option : options())
+        if (option.section() == section && option.key() == key) return &option;
+    return nullptr;
+}
+
+bool is_section(std::string_view name) {
+    return std::ranges::any_of(section_helps(), [&](const auto& section) { return section.name == name; });
+}
+
+std::vector<std::string_view> keys_of(std::string_view section) {
+    std::vector<std::string_view> keys;
+    for (const auto& option : options())
+        if (option.section() == section) keys.push_back(option.key());
+    return keys;
+}
+
+std::vector<std::string_view> view_keys() {
+    std::vector<std::string_view> keys;
+    for (const auto& option : view_options()) keys.push_back(option.key);
+    return keys;
+}
+
+std::vector<std::string_view> scope_names(const Config& config) {
+    std::vector<std::string_view> names;
+    for (const auto& [name, rate] : config.throttle_scopes) names.emplace_back(name);
+    return names;
+}
+
+std::string list_of(std::span<const std::string_view> words) {
+    const std::vector<std::string> copies(words.begin(), words.end());
+    return join(copies, ", ");
+}
+
+// `, did you mean timeout?` when a name is near.
+std::string suggestion(std::string_view word, std::span<const std::string_view> known) {
+    const auto near = nearest(word, known);
+    return near.empty() ? "" : ", did you mean " + std::string(near) + "?";
+}
+
+std::string unknown(std::string_view word, std::span<const std::string_view> known) {
+    const auto near = suggestion(word, known);
+    return near + (near.empty() ? "; known: " : " Known: ") + list_of(known);
+}
+
+// What no value may be, wherever it comes from.
+std::optional<std::string> bad_value(std::string_view value) {
+    if (value.starts_with('"') || value.starts_with('\'')) return "values stand without quotes";
+    return {};
+}
+
+// ` ; why` would become a part of a path without a word; a comment has its own line.
+bool has_comment(std::string_view value) {
+    for (std::size_t i = 1; i < value.size(); ++i)
+        if ((value[i] == ';' || value[i] == '#') && (value[i - 1] == ' ' || value[i - 1] == '\t')) return true;
+    return value.starts_with(';') || value.starts_with('#');
+}
+
+class Loader {
+public:
+    Loader(std::string_view file_name, std::span<const std::string_view> views) : file_name_(file_name), views_(views) {
+        for (const auto& option : options()) {
+            [[maybe_unused]] const auto mistake = apply(option, option.initial, config_);
+            assert(!mistake);
+        }
+    }
+
+    void read(const IniText& ini) {
+        for (const auto& mistake : ini.mistakes) tell(mistake.line, at(mistake.line) + ": " + mistake.sentence);
+        for (const auto& section : ini.sections) read(section);
+    }
+
+    void read(const Environment& environment) {
+        for (const auto& [name, value] : environment)
+            if (name.starts_with("RECTO_") && name.find("__") != std::string::npos) read_variable(name, value);
+    }
+
+    LoadedConfig finish() && {
+        resolve_paths();
+        check_log();
+        for (const auto& [name, view] : config_.views) check_scopes(name, view);
+        list_options();
+
+        std::ranges::stable_sort(mistakes_, {}, &IniMistake::line);
+        for (auto& mistake : mistakes_) loaded_.mistakes.push_back(std::move(mistake.sentence));
+        if (loaded_.mistakes.empty()) loaded_.config = std::move(config_);
+        return std::move(loaded_);
+    }
+
+private:
+    // The file.
+
+    void read(const IniSection& section) {
+        const auto subject = at(section.line) + ": [" + excerpt(section.name) + "]";
+        const auto [first, is_new] = section_lines_.emplace(section.name, section.line);
+        if (!is_new) tell(section.line, subject + ": this section is already at line " + std::to_string(first->second));
+
+        if (section.name.starts_with(kViewPrefix) || section.name == "view") return read_view(section, subject);
+        if (!is_section(section.name)) return tell(section.line, subject + ": unknown section" + known_sections(section.name));
+        for (const auto& entry : section.entries) read_entry(section, entry);
+    }
+
+    void read_view(const IniSection& section, const std::string& subject) {
+        const auto name = std::string_view(section.name).substr(std::min(section.name.size(), kViewPrefix.size()));
+        if (name.empty()) return tell(section.line, subject + ": expected the name of a view, such as [view blogs.by_author]");
+        if (std::ranges::find(views_, name) == views_.end()) return tell(section.line, subject + ": unknown view" + unknown(name, views_));
+        for (const auto& entry : section.entries) read_view_entry(section, entry, std::string(name));
+    }
+
+    void read_entry(const IniSection& section, const IniEntry& entry) {
+        const auto* option = find_option(section.name, entry.name);
+        const auto* setting = remember(section, entry, option != nullptr && option->secret);
+        if (setting == nullptr) return;
+        if (option != nullptr) return check(*setting, apply(*option, entry.value, config_));
+        if (section.name == "throttle") return check(*setting, add_scope(entry.name, entry.value));
+        tell(*setting, "unknown name" + unknown(entry.name, keys_of(section.name)));
+    }
+
+    void read_view_entry(const IniSection& section, const IniEntry& entry, const std::string& view) {
+        const auto* setting = remember(section, entry, false);
+        if (setting == nullptr) return;
+        const auto option = std::ranges::find(view_options(), std::string_view(entry.name), &ViewOption::key);
+        if (option == view_options().end()) return tell(*setting, "unknown name" + unknown(entry.name, view_keys()));
+        check(*setting, apply(*option, entry.value, config_.views[view]));
+    }
+
+    // Nothing when the entry is wrong already.
+    const Setting* remember(const IniSection& section, const IniEntry& entry, bool secret) {
+        Setting setting{entry.value, at(entry.line), "", entry.line};
+        setting.subject = setting.origin + ": [" + section.name + "] " + entry.name + " = " + (secret ? "********" : excerpt(entry.value));
+
+        const auto [first, is_new] = settings_.emplace(section.name + '.' + entry.name, setting);
+        if (!is_new) return refuse(setting, "is set already at line " + std::to_string(first->second.line));
+        if (has_comment(entry.value)) return refuse(setting, "a comment needs a line of its own");
+        if (const auto problem = bad_value(entry.value)) return refuse(setting, *problem);
+        return &first->second;
+    }
+
+    std::string known_sections(std::string_view name) {
+        std::vector<std::string_view> names;
+        for (const auto& section : section_helps()) names.push_back(section.name);
+        names.emplace_back("view NAME");
+        if (nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view"}).empty()) return unknown(name, names);
+        return ", did you mean view NAME? Known: " + list_of(names);
+    }
+
+    // A scope may have any name, so a mistyped `clients` looks like one; its value tells.
+    std::optional<std::string> add_scope(std::string_view name, std::string_view value) {
+        auto problem = apply_scope(name, value, config_);
+        if (problem && parse_integer(value)) *problem += suggestion(name, keys_of("throttle"));
+        return problem;
+    }
+
+    // The environment.
+
+    void read_variable(const std::string& name, const std::string& value) {
+        const auto option = std::ranges::find(options(), name, &Option::variable);
+        const bool known = option != options().end();
+        Setting setting{value, name, name + '=' + (known && option->secret ? "********" : excerpt(value)), INT_MAX};
+        if (const auto problem = bad_bytes(value)) return tell(INT_MAX, name + ": the value has " + *problem);
+        if (const auto problem = bad_value(value)) return tell(setting, *problem);
+
+        if (known) return override_with(std::string(option->name), setting, apply(*option, value, config_));
+        if (name.starts_with(kScopeVariables)) {
+            const auto scope = lower_ascii(std::string_view(name).substr(kScopeVariables.size()));
+            return override_with("throttle." + scope, setting, add_scope(scope, value));
+        }
+        if (name.starts_with("RECTO_VIEW")) return tell(setting, "a view is set in the file only, in [view NAME]");
+        tell(setting, "unknown variable" + near_variable(name));
+    }
+
+    void override_with(const std::string& name, const Setting& setting, const std::optional<std::string>& problem) {
+        settings_.insert_or_assign(name, setting);
+        check(setting, problem);
+    }
+
+    static std::string near_variable(std::string_view name) {
+        std::vector<std::string> variables;
+        for (const auto& option : options()) variables.push_back(option.variable());
+        return suggestion(name, std::vector<std::string_view>(variables.begin(), variables.end()));
+    }
+
+    // The whole.
+
+    void resolve_paths() {
+        for (const auto& option : options()) {
+            const auto* field = std::get_if<ConfigField<std::filesystem::path>>(&option.field);
+            if (field == nullptr) continue;
+            config_.*(*field) = config_.data / config_.*(*field);
+            if (option.allowed == kSocketPath) check_socket(option, config_.*(*field));
+        }
+    }
+
+    void check_socket(const Option& option, const std::filesystem::path& path) {
+        const auto length = path.string().size();
+        if (length <= kMaxSocketPath) return;
+        tell(setting_of(option),
+             "the path of a unix socket has at most 107 bytes, " + excerpt(path.string()) + " has " + std::to_string(length));
+    }
+
+    // Otherwise a file would hold a few lines only, and rotation would be most of the work.
+    void check_log() {
+        const Size least{4 * config_.log_max_record.bytes};
+        if (config_.log_max_bytes >= least) return;
+        tell(setting_of(*find_option("log", "max_bytes")),
+             "expected at least 4 times max_record (" + to_text(config_.log_max_record) + "): " + to_text(least));
+    }
+
+    void check_scopes(const std::string& view_name, const ViewSection& view) {
+        if (!view.throttle) return;
+        const auto& setting = settings_.at(std::string(kViewPrefix) + view_name + ".throttle");
+        std::vector<std::string> seen;
+        for (const auto& scope : *view.throttle) {
+            if (!config_.throttle_scopes.contains(scope))
+                tell(setting, "[throttle] has no scope " + scope + unknown(scope, scope_names(config_)));
+            if (std::ranges::find(seen, scope) != seen.end()) tell(setting, scope + " is there twice");
+            seen.push_back(scope);
+        }
+    }
+
+    void list_options() {
+        for (const auto& section : section_helps()) {
+            for (const auto& option : options())
+                if (option.section() == section.name) list_option(option);
+            if (section.name == "throttle") list_own_scopes();
+        }
+        for (const auto& [name, view] : config_.views)
+            for (const auto key : view_keys()) list_if_set(std::string(kViewPrefix) + name, key);
+    }
+
+    void list_option(const Option& option) {
+        const auto setting = setting_of(option);
+        loaded_.options.push_back({std::string(option.section()), std::string(option.key()), option.shown(setting.value), setting.origin});
+    }
+
+    void list_own_scopes() {
+        for (const auto& [name, rate] : config_.throttle_scopes)
+            if (find_option("throttle", name) == nullptr) list_if_set("throttle", name);
+    }
+
+    void list_if_set(const std::string& section, std::string_view key) {
+        const auto found = settings_.find(section + '.' + std::string(key));
+        if (found != settings_.end()) loaded_.options.push_back({section, std::string(key), found->second.value, found->second.origin});
+    }
+
+    Setting setting_of(const Option& option) const {
+        const auto found = settings_.find(std::string(option.name));
+        if (found != settings_.end()) return found->second;
+        const auto subject = "default [" + std::string(option.section()) + "] " + std::string(option.key()) + " = ";
+        return {std::string(option.initial), "default", subject + std::string(option.initial)};
+    }
+
+    // Mistakes.
+
+    std::string at(int line) const { return file_name_ + ':' + std::to_string(line); }
+
+    void tell(int line, std::string sentence) { mistakes_.push_back({line, std::move(sentence)}); }
+    void tell(const Setting& setting, const std::string& what) { tell(setting.line, setting.subject + ": " + what); }
+
+    void check(const Setting& setting, const std::optional<std::string>& problem) {
+        if (problem) tell(setting, *problem);
+    }
+
+    const Setting* refuse(const Setting& setting, const std::string& what) {
+        tell(setting, what);
+        return nullptr;
+    }
+
+    std::string file_name_;
+    std::span<const std::string_view> views_;
+    Config config_;
+    std::map<std::string, int> section_lines_;
+    std::map<std::string, Setting> settings_;  // by `cache.timeout`, `view blogs.by_author.cache`
+    std::vector<IniMistake> mistakes_;
+    LoadedConfig loaded_;
+};
+
+}  // namespace
+
+Environment process_environment() {
+    Environment result;
+    for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
+        const std::string_view text(*variable);
+        const auto equals = text.find('=');
+        if (text.starts_with("RECTO_") && equals != std::string_view::npos) result.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return result;
+}
+
+LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
+                          std::span<const std::string_view> views) {
+    Loader loader(file_name, views);
+    loader.read(read_ini(text));
+    loader.read(environment);
+    return std::move(loader).finish();
+}
+
+LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const std::string_view> views) {
+    try {
+        return parse_config(read_file(file), file.string(), environment, views);
+    } catch (const std::system_error& problem) {
+        LoadedConfig nothing;
+        nothing.mistakes.emplace_back(problem.what());
+        return nothing;
+    }
+}
+
+}  // namespace recto

@@ -1,0 +1,238 @@
+#include "config/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "util/result.hpp"
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+using std::chrono::milliseconds;
+
+// clang-format off
+constexpr std::array kOptions{
+    Option{"site.data", &Config::data, "/var/lib/recto", kAbsolutePath,
+     "The folder of all that must last: database and logs. A relative path in any other option starts from here."},
+
+    Option{"server.socket", &Config::server_socket, "/run/recto/recto.sock", kSocketPath,
+     "Where the workers listen and nginx connects. A socket given by systemd or spawn-fcgi comes first."},
+    Option{"server.runtime_dir", &Config::runtime_dir, "/run/recto", kAnyPath,
+     "Shared memory of the workers: private to Recto's user, and on a file system in memory such as /run or /dev/shm."},
+    Option{"server.threads", &Config::server_threads, "2", "1..64",
+     "Event threads of a worker: they hold the connections and answer what needs no waiting, cached pages above all."},
+    Option{"server.pool", &Config::server_pool, "8", "1..256",
+     "Threads of a worker for what may wait: the database, rendering, memcached."},
+    Option{"server.max_connections", &Config::server_max_connections, "4096", "64..65536",
+     "Connections a worker holds at once, idle ones too. Its limit of open files must be higher."},
+    Option{"server.max_body", &Config::server_max_body, "1MB", "1KB..64MB",
+     "The largest body of a request; a larger one is answered with 413. nginx's client_max_body_size should be the same."},
+    Option{"server.io_timeout", &Config::server_io_timeout, "10s", "100ms..5min",
+     "How long one read or write may wait for a client whose request has begun."},
+    Option{"server.idle_timeout", &Config::server_idle_timeout, "90s", "61s..1h",
+     "How long a kept connection may be idle. It must be longer than keepalive_timeout of nginx's upstream (60s unless changed): "
+     "nginx has to be the side that closes, or a request can meet a closed connection."},
+    Option{"server.stop_timeout", &Config::server_stop_timeout, "25s", "1s..10min",
+     "How long a stopping worker waits for the requests it is answering. systemd's TimeoutStopSec must be longer."},
+
+    Option{"store.file", &Config::store_file, "recto.db", kAnyPath, "The SQLite database."},
+    Option{"store.busy_timeout", &Config::store_busy_timeout, "5s", "100ms..1min",
+     "How long a write waits for another process's write."},
+
+    Option{"cache.servers", &Config::cache_servers, "unix:/run/recto/memcached.sock", kServerList,
+     "The memcached servers. All hosts of a site list the same ones in the same order. A server that is down costs misses, not errors."},
+    Option{"cache.timeout", &Config::cache_timeout, "50ms", "1ms..5s",
+     "How long a page may wait for memcached before it goes on without."},
+    Option{"cache.memory", &Config::cache_memory, "32MB", "1MB..16GB",
+     "Memory of each worker for the entries used most, in front of memcached."},
+    Option{"cache.prefix", &Config::cache_prefix, "recto:", kKeyPrefix,
+     "Begins every key: two sites on one memcached need two."},
+
+    Option{"throttle.clients", &Config::throttle_clients, "4096", "4096..16777216",
+     "Addresses counted at once in each scope. When full, the one with the fewest live requests is forgotten."},
+    Option{"throttle.users", &Config::throttle_users, "1024", "64..16777216", "Logged-in users counted at once in each scope."},
+    Option{"throttle.anon", ScopeField{}, "100/day", kRequestRate, "The scope of visitors who are not logged in, by address."},
+    Option{"throttle.user", ScopeField{}, "1000/day", kRequestRate, "The scope of users, by account; visitors count by address."},
+    Option{"throttle.blog_limit", ScopeField{}, "1000/day", kRequestRate, "Shared by the views blog and blog.detail."},
+    Option{"throttle.blog_2_limit", ScopeField{}, "1000/day", kRequestRate, "The scope of the view blog2."},
+
+    Option{"log.file", &Config::log_file, "logs/recto.log", kAnyPath,
+     "The log of all workers. Its folder is made; recto.log.1 is the newest backup."},
+    Option{"log.level", &Config::log_level, "info", "debug|info|warning|error", "The least level that is written."},
+    Option{"log.max_bytes", &Config::log_max_bytes, "10MB", "64KB..10GB",
+     "A file of this size is renamed and a new one begun. At least 4 times max_record."},
+    Option{"log.backup_count", &Config::log_backup_count, "10", "1..1000", "Backups kept."},
+    Option{"log.max_record", &Config::log_max_record, "64KB", "1KB..1MB", "A longer line is cut."},
+};
+
+constexpr std::array kViewOptions{
+    ViewOption{"cache", &ViewSection::cache, "10min", "1s..30d|off",
+     "How long an answer is kept; a change of the data ends it at once."},
+    ViewOption{"throttle", &ViewSection::throttle, "anon, user", "scopes of [throttle], separated by commas, or none",
+     "A request is counted in each of these scopes."},
+    ViewOption{"log", &ViewSection::log, "info", "debug|info|warning|error|off", "The level of the view's event."},
+};
+
+constexpr std::array kSectionHelps{
+    SectionHelp{"site", ""},
+    SectionHelp{"server", "The processes that answer nginx."},
+    SectionHelp{"store", ""},
+    SectionHelp{"cache", ""},
+    SectionHelp{"throttle",
+     "No more than N requests of one client in any trailing period. Beside clients and users every name is a scope: add your own "
+     "(a-z, 0-9 and _ . -), use it in [view NAME]. Views that name the same scope share its counter."},
+    SectionHelp{"log", ""},
+};
+// clang-format on
+
+// The numbers of a range, read as the type says.
+Result<int> parse_as(std::string_view text, int) {
+    const auto number = parse_integer(text);
+    if (!number) return Error{number.error()};
+    if (*number > std::numeric_limits<int>::max() || *number < 0) return Error{"out of range"};
+    return static_cast<int>(*number);
+}
+Result<Size> parse_as(std::string_view text, Size) { return parse_size(text); }
+Result<milliseconds> parse_as(std::string_view text, milliseconds) { return parse_duration(text); }
+
+// `range` is of the table: a wrong one would be our bug, and value() asserts.
+template <class T>
+std::optional<T> parse_in_range(std::string_view text, std::string_view range) {
+    const auto dots = range.find("..");
+    const auto parsed = parse_as(text, T{});
+    if (!parsed) return {};
+    if (*parsed < parse_as(range.substr(0, dots), T{}).value()) return {};
+    if (*parsed > parse_as(range.substr(dots + 2), T{}).value()) return {};
+    return *parsed;
+}
+
+bool is_word_of(std::string_view text, std::string_view words) {
+    const auto list = split_list(words, '|');
+    return std::ranges::find(list, text) != list.end();
+}
+
+bool is_graph(char c) { return c > ' ' && c < 0x7F; }
+
+bool is_key_prefix(std::string_view text) { return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, is_graph); }
+
+bool is_host(std::string_view text) {
+    constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
+    return !text.empty() && text.find_first_not_of(kHost) == std::string_view::npos;
+}
+
+bool is_server(std::string_view text) {
+    if (text.starts_with("unix:/")) return text.size() - 5 <= kMaxSocketPath;
+    const auto colon = text.find(':');
+    return colon != std::string_view::npos && is_host(text.substr(0, colon)) && parse_in_range<int>(text.substr(colon + 1), "1..65535");
+}
+
+bool is_scope_name(std::string_view name) {
+    const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; };
+    return !name.empty() && name.size() <= kMaxNameBytes && name != "none" && std::ranges::all_of(name, allowed);
+}
+
+// One overload a type: nothing when the text isn't allowed.
+std::optional<int> read(std::string_view text, std::string_view allowed, int) { return parse_in_range<int>(text, allowed); }
+std::optional<Size> read(std::string_view text, std::string_view allowed, Size) { return parse_in_range<Size>(text, allowed); }
+
+std::optional<milliseconds> read(std::string_view text, std::string_view allowed, milliseconds) {
+    const auto bar = allowed.find('|');
+    if (bar != std::string_view::npos && text == "off") return milliseconds{0};
+    return parse_in_range<milliseconds>(text, allowed.substr(0, bar));
+}
+
+std::optional<std::filesystem::path> read(std::string_view text, std::string_view allowed, const std::filesystem::path&) {
+    if (text.empty() || (allowed == kAbsolutePath && text.front() != '/')) return {};
+    return std::filesystem::path(text);
+}
+
+std::optional<std::string> read(std::string_view text, std::string_view allowed, const std::string&) {
+    const bool good = allowed == kKeyPrefix ? is_key_prefix(text) : is_word_of(text, allowed);
+    if (!good) return {};
+    return std::string(text);
+}
+
+// `a,,b` is a slip of the hand; split_list would forgive it.
+bool has_gaps(std::string_view text) { return std::ranges::count(text, ',') + 1 != std::ssize(split_list(text)); }
+
+std::optional<std::vector<std::string>> read(std::string_view text, std::string_view allowed, const std::vector<std::string>&) {
+    auto parts = split_list(text);
+    if (has_gaps(text)) return {};
+    if (allowed == kServerList) {
+        if (!std::ranges::all_of(parts, is_server)) return {};
+        return parts;
+    }
+    if (text == "none") return std::vector<std::string>{};
+    if (!std::ranges::all_of(parts, is_scope_name)) return {};
+    return parts;
+}
+
+std::string expected(std::string_view allowed, std::string_view example) {
+    // Of words alone any is an example.
+    const bool words_only = allowed.find('|') != std::string_view::npos && allowed.find("..") == std::string_view::npos;
+    return "expected " + in_words(allowed) + (words_only ? "" : ", such as " + std::string(example));
+}
+
+}  // namespace
+
+std::string Option::variable() const {
+    std::string result = "RECTO_" + std::string(section()) + "__" + std::string(key());
+    for (auto& c : result)
+        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    return result;
+}
+
+std::span<const Option> options() { return kOptions; }
+std::span<const ViewOption> view_options() { return kViewOptions; }
+std::span<const SectionHelp> section_helps() { return kSectionHelps; }
+
+std::string in_words(std::string_view allowed) {
+    auto words = split_list(allowed, '|');
+    for (auto& word : words)
+        if (const auto dots = word.find(".."); dots != std::string::npos) word.replace(dots, 2, " to ");
+    if (words.size() == 1) return words.front();
+    const auto last = words.back();
+    words.pop_back();
+    return join(words, ", ") + " or " + last;
+}
+
+std::optional<std::string> apply(const Option& option, std::string_view value, Config& config) {
+    if (std::holds_alternative<ScopeField>(option.field)) return apply_scope(option.key(), value, config);
+    const auto set = [&]<class T>(ConfigField<T> field) {
+        const auto parsed = read(value, option.allowed, T{});
+        if (parsed) config.*field = *parsed;
+        return parsed.has_value();
+    };
+    const auto store = [&](auto field) {
+        if constexpr (std::is_same_v<decltype(field), ScopeField>)
+            return true;
+        else
+            return set(field);
+    };
+    if (std::visit(store, option.field)) return {};
+    return expected(option.allowed, option.initial);
+}
+
+std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view) {
+    const auto set = [&]<class T>(ViewField<T> field) {
+        const auto parsed = read(value, option.allowed, T{});
+        if (parsed) view.*field = *parsed;
+        return parsed.has_value();
+    };
+    if (std::visit(set, option.field)) return {};
+    return expected(option.allowed, option.example);
+}
+
+std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config) {
+    constexpr std::uint32_t kMaxLimit = 100'000;
+    if (!is_scope_name(name)) return "a scope's name is 1 to 49 of a-z, 0-9 and _ . - and isn't `none`";
+    auto& scope = config.throttle_scopes[std::string(name)];  // made even if the rate is wrong: the views that name it aren't
+    const auto rate = parse_rate(value);
+    if (!rate || rate->limit > kMaxLimit) return expected(kRequestRate, "100/day, 5/second or 30/15minutes");
+    scope = *rate;
+    return {};
+}
+
+}  // namespace recto

@@ -1,0 +1,64 @@
+#include <algorithm>
+#include <sstream>
+
+#include "config/options.hpp"
+
+namespace recto {
+namespace {
+
+constexpr std::string_view kHead =
+    R"(# recto.ini - every option of Recto, with its default. It works as it stands; a line left out means its default.
+#
+# Shape    name = value, below its [section]. A comment has a line of its own and begins with # or ;. Values have no quotes.
+# Units    durations ms s min h d; sizes B KB MB GB (powers of 1024); rates 100/day, 5/second, 30/15minutes.
+# Paths    relative ones start from [site] data.
+# Order    the default, this file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout. [view NAME] has no variable.
+# Check    `recto --config FILE check` names every mistake with its line; `recto --config FILE show-config` tells what holds and why.
+)";
+
+constexpr std::string_view kViewHead =
+    R"(# [view NAME] sets the policy of one view; what it leaves out comes from the table of views. `recto routes` lists the names.)";
+
+constexpr std::size_t kWidth = 120;
+
+// The text as comment lines, broken at blanks.
+void print_comment(std::ostream& out, std::string_view text) {
+    while (!text.empty()) {
+        auto end = text.size();
+        if (end > kWidth) end = text.rfind(' ', kWidth);
+        out << "# " << text.substr(0, end) << '\n';
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+}
+
+void print_option(std::ostream& out, const Option& option) {
+    out << '\n';
+    print_comment(out, option.help);
+    print_comment(out, "Allowed: " + in_words(option.allowed) + ". Default: " + std::string(option.initial));
+    out << option.key() << " = " << option.initial << '\n';
+}
+
+void print_view_example(std::ostream& out) {
+    out << '\n' << kViewHead << "\n#\n# [view blogs.by_author]\n";
+    for (const auto& option : view_options()) {
+        print_comment(out, "; " + std::string(option.help) + " Allowed: " + in_words(option.allowed) + '.');
+        out << "# " << option.key << " = " << option.example << '\n';
+    }
+}
+
+}  // namespace
+
+std::string sample_ini() {
+    std::ostringstream out;
+    out << kHead;
+    for (const auto& section : section_helps()) {
+        out << "\n[" << section.name << "]\n";
+        print_comment(out, section.help);
+        for (const auto& option : options())
+            if (option.section() == section.name) print_option(out, option);
+    }
+    print_view_example(out);
+    return out.str();
+}
+
+}  // namespace recto

@@ -1,0 +1,582 @@
+#define BOOST_TEST_MODULE config
+#include "config/config.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include "config/options.hpp"
+#include "tests/fuzz/config_fuzz.cpp"
+#include "tests/support/temporary_folder.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::string_view kViews[] = {"blogs.by_author", "blog", "blog.detail", "blog2"};
+
+LoadedConfig parse(std::string_view text, const Environment& environment = {}) {
+    return parse_config(text, "recto.ini", environment, kViews);
+}
+
+// One a line.
+std::string mistakes_of(const LoadedConfig& loaded) { return join(loaded.mistakes, "\n"); }
+std::string mistakes_of(std::string_view text) { return mistakes_of(parse(text)); }
+
+Config config_of(std::string_view text, const Environment& environment = {}) {
+    auto loaded = parse(text, environment);
+    BOOST_TEST(mistakes_of(loaded) == "");
+    return loaded.config;
+}
+
+const EffectiveOption* find_effective(const LoadedConfig& loaded, std::string_view section, std::string_view name) {
+    for (const auto& option : loaded.options)
+        if (option.section == section && option.name == name) return &option;
+    return nullptr;
+}
+
+// A file that sets one option.
+std::string with(const Option& option, std::string_view value) {
+    auto text = "[" + std::string(option.section()) + "]\n" + std::string(option.key()) + " = " + std::string(value) + "\n";
+    if (option.name == "log.max_bytes") text += "max_record = 1KB\n";  // the least max_bytes needs it
+    return text;
+}
+
+const Option& option_called(std::string_view name) {
+    const auto found = std::ranges::find(options(), name, &Option::name);
+    BOOST_REQUIRE((found != options().end()));
+    return *found;
+}
+
+// Options with a range, as plain amounts: milliseconds, bytes, numbers.
+struct Amount {
+    std::int64_t operator()(ConfigField<int> field) const { return config.*field; }
+    std::int64_t operator()(ConfigField<Size> field) const { return static_cast<std::int64_t>((config.*field).bytes); }
+    std::int64_t operator()(ConfigField<milliseconds> field) const { return (config.*field).count(); }
+    std::int64_t operator()(auto) const { return -1; }
+
+    const Config& config;
+};
+
+std::int64_t amount_of(const Option& option, std::string_view value) {
+    const auto config = config_of(with(option, value));
+    return std::visit(Amount{config}, option.field);
+}
+
+std::string print_amount(const Option& option, std::int64_t amount) {
+    if (std::holds_alternative<ConfigField<Size>>(option.field)) return to_text(Size{static_cast<std::uint64_t>(amount)});
+    if (std::holds_alternative<ConfigField<milliseconds>>(option.field)) return to_text(milliseconds(amount));
+    return std::to_string(amount);
+}
+
+std::vector<std::string> wrong_words(const Option& option) {
+    if (std::holds_alternative<ConfigField<Size>>(option.field)) return {"", "2", "2s", "2mb", "1.5MB", "-1MB", "2 MB", "99999999999GB"};
+    if (std::holds_alternative<ConfigField<milliseconds>>(option.field)) return {"", "90", "90MB", "90sm", "1.5s", "-90s", "90 s"};
+    return {"", "64s", "64MB", "064x", "6e1", "64.0", "+64", "-64", "0x40", "99999999999999999999"};
+}
+
+struct Case {
+    std::string text;
+    std::string mistakes;
+};
+
+void check_mistakes(std::span<const Case> cases) {
+    for (const auto& [text, mistakes] : cases) BOOST_TEST_CONTEXT(text) {
+            const auto loaded = parse(text);
+            BOOST_TEST(mistakes_of(loaded) == mistakes);
+            BOOST_TEST((loaded.config == Config{}));
+        }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(the_file)
+
+BOOST_AUTO_TEST_CASE(etc_recto_ini_is_what_the_table_says) {
+    // UPDATE_GOLDEN=1 writes it anew; git diff is then the review.
+    if (std::getenv("UPDATE_GOLDEN") != nullptr) std::ofstream("etc/recto.ini") << sample_ini();
+    BOOST_TEST(read_file("etc/recto.ini") == sample_ini());
+}
+
+BOOST_AUTO_TEST_CASE(the_sample_means_the_defaults) {
+    BOOST_TEST((config_of(sample_ini()) == config_of("")));
+    for (const auto& option : options()) BOOST_TEST_CONTEXT(option.name) {
+            const auto loaded = parse(sample_ini());
+            const auto* effective = find_effective(loaded, option.section(), option.key());
+            BOOST_REQUIRE(effective);
+            BOOST_TEST(effective->value == option.initial);
+            BOOST_TEST(effective->origin.starts_with("recto.ini:"));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(the_example_of_a_view_works_without_its_comment_signs) {
+    const auto sample = sample_ini();
+    std::string text;
+    for (const auto& line : split_list(sample.substr(sample.find("# [view")), '\n'))
+        if (line.size() > 2 && line.find("# [view NAME]") != 0) text += line.substr(2) + "\n";
+    const auto view = config_of(text).views.at("blogs.by_author");
+    BOOST_TEST((*view.cache == 10min));
+    BOOST_TEST((*view.throttle == std::vector<std::string>{"anon", "user"}));
+    BOOST_TEST(*view.log == "info");
+}
+
+BOOST_AUTO_TEST_CASE(the_defaults_are_these) {
+    const auto config = config_of("");
+    BOOST_TEST(config.data == "/var/lib/recto");
+    BOOST_TEST(config.server_socket == "/run/recto/recto.sock");
+    BOOST_TEST(config.store_file == "/var/lib/recto/recto.db");
+    BOOST_TEST(config.log_file == "/var/lib/recto/logs/recto.log");
+    BOOST_TEST(config.server_threads == 2);
+    BOOST_TEST((config.server_idle_timeout > 60s));  // nginx's keepalive_timeout
+    BOOST_TEST((config.cache_timeout == 50ms));
+    BOOST_TEST((config.cache_servers == std::vector{"unix:/run/recto/memcached.sock"s}));
+    BOOST_TEST((config.throttle_scopes ==
+                std::map<std::string, Rate>{
+                    {"anon", {100, 24h}}, {"blog_2_limit", {1000, 24h}}, {"blog_limit", {1000, 24h}}, {"user", {1000, 24h}}}));
+    BOOST_TEST(config.log_max_bytes.bytes == 10u << 20);
+    BOOST_TEST(config.log_backup_count == 10);
+    BOOST_TEST(config.views.empty());
+}
+
+BOOST_AUTO_TEST_CASE(windows_newlines_a_byte_order_mark_and_no_last_newline_are_fine) {
+    for (const auto* text :
+         {"[cache]\r\ntimeout = 80ms\r\n", "\xEF\xBB\xBF[cache]\ntimeout = 80ms\n", "[cache]\ntimeout = 80ms",
+          "\xEF\xBB\xBF; hello\r\n\r\n  [ cache ]\t\r\n\t timeout=80ms \t", "[cache]\n#timeout = 1s\n;x\ntimeout =\t80ms"})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST((config_of(text).cache_timeout == 80ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_file_and_a_folder_are_told_in_one_sentence) {
+    const TemporaryFolder folder;
+    const auto missing = folder / "recto.ini";
+    BOOST_TEST(mistakes_of(load_config(missing, {}, kViews)) == "cannot open " + missing.string() + ": No such file or directory");
+    BOOST_TEST(mistakes_of(load_config(folder.path(), {}, kViews)) == "cannot read " + folder.path().string() + ": Is a directory");
+}
+
+BOOST_AUTO_TEST_CASE(a_file_is_named_as_it_was_given) {
+    const TemporaryFolder folder;
+    const auto file = folder / "my.ini";
+    std::ofstream(file) << "[cache]\ntimeout = 80ms\n";
+    const auto loaded = load_config(file, {}, kViews);
+    BOOST_TEST((loaded.config.cache_timeout == 80ms));
+    BOOST_TEST(find_effective(loaded, "cache", "timeout")->origin == file.string() + ":2");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(mistakes)
+
+BOOST_AUTO_TEST_CASE(the_shape_of_a_line_is_checked) {
+    const auto longest = "[log]\nfile = " + std::string(8191 - 7, 'x');
+    BOOST_TEST(config_of(longest).log_file.string().size() == "/var/lib/recto/"s.size() + 8191 - 7);
+    const Case cases[] = {
+        {longest + "x\n[store]\nfile =\n",
+         "recto.ini:2: the line is longer than 8191 bytes\n"
+         "recto.ini:4: [store] file = : expected a path, such as recto.db"},
+        {"[cache]\n" + std::string(1 << 20, 'x') + "\n", "recto.ini:2: the line is longer than 8191 bytes"},
+        {"[cache\ntimeout = 1h\n[log]\nlevel = loud\n",
+         "recto.ini:1: [cache: expected [name] and nothing else on the line\n"
+         "recto.ini:4: [log] level = loud: expected debug, info, warning or error"},
+        {"[server]\nthreads = 2\n[cache\ntimeout = 80ms\n", "recto.ini:3: [cache: expected [name] and nothing else on the line"},
+        {"[cache] ; fast", "recto.ini:1: [cache] ; fast: expected [name] and nothing else on the line"},
+        {"[cache]]", "recto.ini:1: [cache]]: expected [name] and nothing else on the line"},
+        {"[ ]", "recto.ini:1: [ ]: expected a name between [ and ]"},
+        {"[" + std::string(50, 'a') + "]", "recto.ini:1: [" + std::string(50, 'a') + "]: a section's name has at most 49 bytes"},
+        {"[cache]\n" + std::string(50, 'a') + " = 1", "recto.ini:2: " + std::string(50, 'a') + " = 1: a name has at most 49 bytes"},
+        {"[cache]\ntimeout\n", "recto.ini:2: timeout: expected name = value"},
+        {"[cache]\ntimeout: 80ms\n", "recto.ini:2: timeout: 80ms: expected name = value"},
+        {"[cache]\nservers: a=b\n", "recto.ini:2: servers: a=b: expected name = value"},
+        {"[cache]\n= 80ms\n", "recto.ini:2: = 80ms: expected name = value"},
+        {"\n\ntimeout = 80ms\n", "recto.ini:3: timeout = 80ms: expected a section such as [server] before it"},
+        {"[cache]\nprefix = a\0b\n"s, "recto.ini:2: the line has a control character (0x00)"},
+        {"[cache]\nprefix = a\x1B[2Jb\n", "recto.ini:2: the line has a control character (0x1B)"},
+        {"[log]\nlevel = info\rfile = x\r", "recto.ini:2: the line has a control character (0x0D)"},
+        {"[log]\nfile = a\xFF.log\n", "recto.ini:2: the line has bytes that are not UTF-8"},
+        {"# \xC0\xAF\n", "recto.ini:1: the line has bytes that are not UTF-8"},
+        {"[log]\nfile = /var/log/recto.log ; here\n",
+         "recto.ini:2: [log] file = /var/log/recto.log ; here: a comment needs a line of its own"},
+        {"[cache]\ntimeout = # 80ms\n", "recto.ini:2: [cache] timeout = # 80ms: a comment needs a line of its own"},
+        {"[log]\nfile = \"recto.log\"\n", "recto.ini:2: [log] file = \"recto.log\": values stand without quotes"},
+    };
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
+    const auto cache = " Known: servers, timeout, memory, prefix"s;
+    const auto sections = "site, server, store, cache, throttle, log, view NAME"s;
+    const auto views = "blogs.by_author, blog, blog.detail, blog2"s;
+    const Case cases[] = {
+        {"[cache]\ntimeuot = 80ms", "recto.ini:2: [cache] timeuot = 80ms: unknown name, did you mean timeout?" + cache},
+        {"[cache]\nTimeout = 80ms", "recto.ini:2: [cache] Timeout = 80ms: unknown name, did you mean timeout?" + cache},
+        {"[cache]\nserver = a:1", "recto.ini:2: [cache] server = a:1: unknown name, did you mean servers?" + cache},
+        {"[cache]\nsize = 1MB", "recto.ini:2: [cache] size = 1MB: unknown name; known: servers, timeout, memory, prefix"},
+        {"[cahce]\nx = 1", "recto.ini:1: [cahce]: unknown section, did you mean cache? Known: " + sections},
+        {"[Log]", "recto.ini:1: [Log]: unknown section, did you mean log? Known: " + sections},
+        {"[database]", "recto.ini:1: [database]: unknown section; known: " + sections},
+        {"[veiw blog]", "recto.ini:1: [veiw blog]: unknown section, did you mean view NAME? Known: " + sections},
+        {"[view]", "recto.ini:1: [view]: expected the name of a view, such as [view blogs.by_author]"},
+        {"[view blogs.by_autor]", "recto.ini:1: [view blogs.by_autor]: unknown view, did you mean blogs.by_author? Known: " + views},
+        {"[view home]\ncache = x", "recto.ini:1: [view home]: unknown view; known: " + views},
+        {"[view blog]\ncahce = 1min",
+         "recto.ini:2: [view blog] cahce = 1min: unknown name, did you mean cache? Known: cache, throttle, log"},
+        {"[throttle]\ncleints = 8192",
+         "recto.ini:2: [throttle] cleints = 8192: expected a rate of 0 to 100000 requests, such as 100/day, "
+         "5/second or 30/15minutes, did you mean clients?"},
+    };
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_twice_is_told_with_both_lines) {
+    const Case cases[] = {
+        {"[cache]\ntimeout = 80ms\n\ntimeout = 90ms\n", "recto.ini:4: [cache] timeout = 90ms: is set already at line 2"},
+        {"[cache]\n[log]\n[cache]\n", "recto.ini:3: [cache]: this section is already at line 1"},
+        {"[cache]\ntimeout = 80ms\n[log]\n[cache]\ntimeout = 90ms\n",
+         "recto.ini:4: [cache]: this section is already at line 1\n"
+         "recto.ini:5: [cache] timeout = 90ms: is set already at line 2"},
+        {"[view blog]\nlog = off\n[view blog]\n", "recto.ini:3: [view blog]: this section is already at line 1"},
+        {"[throttle]\nmine = 1/s\nmine = 2/s\n", "recto.ini:3: [throttle] mine = 2/s: is set already at line 2"},
+    };
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(all_are_told_at_once_by_line) {
+    BOOST_TEST(mistakes_of(parse("[view blog]\nthrottle = mine\n[site]\ndata = here\n[cache]\ntimeout = 50sm\noops\n[log]\n"
+                                 "max_bytes = 64KB\n",
+                                 {{"RECTO_LOG__LEVEL", "loud"}, {"RECTO_CACHE__TIMEOUT", "1h"}})) ==
+               "recto.ini:2: [view blog] throttle = mine: [throttle] has no scope mine; known: anon, blog_2_limit, blog_limit, user\n"
+               "recto.ini:4: [site] data = here: expected an absolute path, such as /var/lib/recto\n"
+               "recto.ini:6: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms\n"
+               "recto.ini:7: oops: expected name = value\n"
+               "recto.ini:9: [log] max_bytes = 64KB: expected at least 4 times max_record (64KB): 256KB\n"
+               "RECTO_CACHE__TIMEOUT=1h: expected 1ms to 5s, such as 50ms\n"
+               "RECTO_LOG__LEVEL=loud: expected debug, info, warning or error");
+}
+
+BOOST_AUTO_TEST_CASE(a_long_value_is_shown_in_part) {
+    BOOST_TEST(mistakes_of("[cache]\ntimeout = " + std::string(5000, '9')) ==
+               "recto.ini:2: [cache] timeout = " + std::string(80, '9') + "…: expected 1ms to 5s, such as 50ms");
+}
+
+BOOST_AUTO_TEST_CASE(ten_thousand_sections_are_ten_thousand_mistakes) {
+    std::string text;
+    for (int i = 0; i < 10'000; ++i) text += "[s" + std::to_string(i) + "]\nx = 1\n";
+    BOOST_TEST(parse(text).mistakes.size() == 10'000u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(values)
+
+BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
+    int ranges = 0;
+    for (const auto& option : options()) BOOST_TEST_CONTEXT(option.name) {
+            const auto dots = option.allowed.find("..");
+            if (dots == std::string_view::npos) continue;
+            ++ranges;
+            const auto least = amount_of(option, option.allowed.substr(0, dots));
+            const auto most = amount_of(option, option.allowed.substr(dots + 2));
+            BOOST_TEST(least < most);
+            for (const auto amount : {least, least + 1, most - 1, most})
+                BOOST_TEST(amount_of(option, print_amount(option, amount)) == amount);
+
+            auto bad = wrong_words(option);
+            for (const auto amount : {least - 1, most + 1}) bad.push_back(print_amount(option, amount));
+            for (const auto& text : bad)
+                BOOST_TEST(mistakes_of(with(option, text)) == "recto.ini:2: [" + std::string(option.section()) + "] " +
+                                                                  std::string(option.key()) + " = " + text + ": expected " +
+                                                                  in_words(option.allowed) + ", such as " + std::string(option.initial));
+        }
+    BOOST_TEST(ranges == 15);  // a row that lost its range would pass everything above
+}
+
+BOOST_AUTO_TEST_CASE(each_row_sets_its_own_field) {
+    std::vector<Config> configs{config_of("")};
+    for (const auto& option : options()) {
+        if (std::holds_alternative<ScopeField>(option.field))
+            configs.push_back(config_of(with(option, "7/hour")));
+        else if (option.allowed.find("..") != std::string_view::npos)
+            configs.push_back(config_of(with(option, option.allowed.substr(option.allowed.find("..") + 2))));
+        else if (option.name == "log.level")
+            configs.push_back(config_of(with(option, "debug")));
+        else
+            configs.push_back(config_of(with(option, option.name == "cache.servers" ? "a:1" : "/elsewhere")));
+    }
+    for (std::size_t i = 0; i < configs.size(); ++i)
+        for (std::size_t j = 0; j < i; ++j) BOOST_TEST((configs[i] != configs[j]), "rows " << i << " and " << j);
+}
+
+BOOST_AUTO_TEST_CASE(levels_are_four_words) {
+    for (const auto* word : {"debug", "info", "warning", "error"}) BOOST_TEST(config_of("[log]\nlevel = "s + word).log_level == word);
+    for (const auto* word : {"", "INFO", "warn", "off", "debug|info", "info, error"}) BOOST_TEST_CONTEXT(word)
+    BOOST_TEST(mistakes_of("[log]\nlevel = "s + word) ==
+               "recto.ini:2: [log] level = "s + word + ": expected debug, info, warning or error");
+}
+
+BOOST_AUTO_TEST_CASE(servers_are_unix_paths_or_host_and_port) {
+    const std::pair<std::string, std::vector<std::string>> good[] = {
+        {"unix:/run/m.sock", {"unix:/run/m.sock"}},
+        {"cache-1.example.org:11211,10.0.0.2:1 , unix:/m", {"cache-1.example.org:11211", "10.0.0.2:1", "unix:/m"}},
+        {"localhost:65535", {"localhost:65535"}},
+        {"unix:/" + std::string(106, 'a'), {"unix:/" + std::string(106, 'a')}}};
+    for (const auto& [text, servers] : good) BOOST_TEST_CONTEXT(text)
+    BOOST_TEST((config_of("[cache]\nservers = " + text).cache_servers == servers));
+    for (const auto& text :
+         {""s, ","s, "a:1,"s, "a:1,,b:2"s, "localhost"s, "localhost:"s, ":11211"s, "a:0"s, "a:65536"s, "a:11211x"s, "a:-1"s, "a:1:2"s,
+          "unix:"s, "unix:m.sock"s, "/run/m.sock"s, "a b:1"s, "a:1 b:2"s, "unix:/" + std::string(107, 'a')})
+        BOOST_TEST_CONTEXT(text)
+    BOOST_TEST(mistakes_of("[cache]\nservers = " + text).find(": expected unix:/path (at most") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_prefix_is_fit_for_memcached) {
+    for (const auto& text : {"a"s, "recto:"s, std::string(32, 'p'), "!~"s})
+        BOOST_TEST(config_of("[cache]\nprefix = " + text).cache_prefix == text);
+    for (const auto& text : {""s, "a b"s, std::string(33, 'p'), "é"s}) BOOST_TEST_CONTEXT(text)
+    BOOST_TEST(mistakes_of("[cache]\nprefix = " + text) ==
+               "recto.ini:2: [cache] prefix = " + text + ": expected 1 to 32 letters, digits and signs without blanks, such as recto:");
+}
+
+BOOST_AUTO_TEST_CASE(paths_start_from_data) {
+    const auto config = config_of(
+        "[log]\nfile = ../log/r.log\n[server]\nsocket = r.sock\nruntime_dir = run\n[site]\ndata = /srv/my blog\n"
+        "[store]\nfile = /db/r.db\n");
+    BOOST_TEST(config.log_file == "/srv/my blog/../log/r.log");
+    BOOST_TEST(config.server_socket == "/srv/my blog/r.sock");
+    BOOST_TEST(config.runtime_dir == "/srv/my blog/run");
+    BOOST_TEST(config.store_file == "/db/r.db");
+
+    const Case cases[] = {
+        {"[site]\ndata =\n", "recto.ini:2: [site] data = : expected an absolute path, such as /var/lib/recto"},
+        {"[site]\ndata = ~/blog\n", "recto.ini:2: [site] data = ~/blog: expected an absolute path, such as /var/lib/recto"},
+        {"[server]\nruntime_dir =\n", "recto.ini:2: [server] runtime_dir = : expected a path, such as /run/recto"},
+        {"[server]\nsocket =\n", "recto.ini:2: [server] socket = : expected a path of at most 107 bytes, such as /run/recto/recto.sock"}};
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_socket_has_107_bytes_counted_with_data) {
+    const auto data = "[site]\ndata = /" + std::string(99, 'd') + "\n[server]\nsocket = ";
+    BOOST_TEST(config_of(data + "123456").server_socket.string().size() == 107u);
+    BOOST_TEST(mistakes_of(data + "1234567") ==
+               "recto.ini:4: [server] socket = 1234567: the path of a unix socket has at most 107 bytes, /" + std::string(79, 'd') +
+                   "… has 108");
+}
+
+BOOST_AUTO_TEST_CASE(a_log_file_holds_four_records_at_least) {
+    BOOST_TEST(config_of("[log]\nmax_bytes = 64KB\nmax_record = 16KB\n").log_max_record.bytes == 16384u);
+    BOOST_TEST(mistakes_of("[log]\nmax_record = 17KB\nmax_bytes = 64KB\n") ==
+               "recto.ini:3: [log] max_bytes = 64KB: expected at least 4 times max_record (17KB): 68KB");
+    BOOST_TEST(mistakes_of(parse("", {{"RECTO_LOG__MAX_BYTES", "100KB"}})) ==
+               "RECTO_LOG__MAX_BYTES=100KB: expected at least 4 times max_record (64KB): 256KB");
+}
+
+BOOST_AUTO_TEST_CASE(a_secret_is_never_shown) {
+    const Option secret{"cache.password", &Config::cache_prefix, "", kKeyPrefix, "", true};
+    BOOST_TEST(secret.shown("hunter2") == "********");
+    BOOST_TEST(option_called("cache.prefix").shown("hunter2") == "hunter2");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(throttle_and_views)
+
+BOOST_AUTO_TEST_CASE(any_name_of_throttle_is_a_scope) {
+    const auto scopes =
+        config_of("[throttle]\nanon = 5/second\nsearch-2.x = 30/15minutes\nclosed = 0/day\nmost = 100000/d\n").throttle_scopes;
+    BOOST_TEST((scopes.at("anon") == Rate{5, 1s}));
+    BOOST_TEST((scopes.at("search-2.x") == Rate{30, 15min}));
+    BOOST_TEST((scopes.at("closed") == Rate{0, 24h}));
+    BOOST_TEST((scopes.at("most") == Rate{100'000, 24h}));
+    BOOST_TEST(scopes.size() == 7u);
+
+    const auto rate = ": expected a rate of 0 to 100000 requests, such as 100/day, 5/second or 30/15minutes"s;
+    const auto name = ": a scope's name is 1 to 49 of a-z, 0-9 and _ . - and isn't `none`"s;
+    const Case cases[] = {{"[throttle]\nanon = 10/month\n", "recto.ini:2: [throttle] anon = 10/month" + rate},
+                          {"[throttle]\nmine = 100\n", "recto.ini:2: [throttle] mine = 100" + rate},
+                          {"[throttle]\nmine =\n", "recto.ini:2: [throttle] mine = " + rate},
+                          {"[throttle]\nuser = 100001/day\n", "recto.ini:2: [throttle] user = 100001/day" + rate},
+                          {"[throttle]\nnone = 1/day\n", "recto.ini:2: [throttle] none = 1/day" + name},
+                          {"[throttle]\nMine = 1/day\n", "recto.ini:2: [throttle] Mine = 1/day" + name},
+                          {"[throttle]\na, b = 1/day\n", "recto.ini:2: [throttle] a, b = 1/day" + name}};
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_view_has_its_own_policy) {
+    const auto config = config_of(
+        "[view blog]\ncache = off\nthrottle = none\nlog = off\n[view blog.detail]\ncache = 30d\nthrottle = mine,anon\n"
+        "log = debug\n[view blog2]\n[throttle]\nmine = 1/s\n");
+    BOOST_TEST(config.views.size() == 2u);  // [view blog2] says nothing
+    const auto& off = config.views.at("blog");
+    BOOST_TEST((off.cache == 0ms));
+    BOOST_TEST((off.throttle == std::vector<std::string>{}));
+    BOOST_TEST((off.log == "off"));
+    const auto& on = config.views.at("blog.detail");
+    BOOST_TEST((on.cache == 720h));
+    BOOST_TEST((on.throttle == std::vector{"mine"s, "anon"s}));
+    BOOST_TEST((on.log == "debug"));
+}
+
+BOOST_AUTO_TEST_CASE(what_a_view_says_is_checked) {
+    const auto cache = ": expected 1s to 30d or off, such as 10min"s;
+    const auto throttle = ": expected scopes of [throttle], separated by commas, or none, such as anon, user"s;
+    const auto words = ": expected debug, info, warning, error or off"s;
+    std::vector<Case> cases;
+    for (const auto* text : {"", "999ms", "2592000001ms", "31d", "10", "10MB", "none", "Off", "0s"})
+        cases.push_back({"[view blog]\ncache = "s + text, "recto.ini:2: [view blog] cache = "s + text + cache});
+    for (const auto* text : {"", "anon,", "none, anon", "anon user", "Anon"})
+        cases.push_back({"[view blog]\nthrottle = "s + text, "recto.ini:2: [view blog] throttle = "s + text + throttle});
+    for (const auto* text : {"", "none", "INFO", "warn"})
+        cases.push_back({"[view blog]\nlog = "s + text, "recto.ini:2: [view blog] log = "s + text + words});
+    cases.push_back({"[view blog]\nthrottle = anon, blog_limt\n",
+                     "recto.ini:2: [view blog] throttle = anon, blog_limt: [throttle] has no scope blog_limt, did you mean blog_limit? "
+                     "Known: anon, blog_2_limit, blog_limit, user"});
+    cases.push_back({"[view blog]\nthrottle = anon, anon\n", "recto.ini:2: [view blog] throttle = anon, anon: anon is there twice"});
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_scope_with_a_wrong_rate_is_one_mistake_not_one_for_each_view) {
+    BOOST_TEST(parse("[throttle]\nmine = often\n[view blog]\nthrottle = mine\n").mistakes.size() == 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(environment)
+
+BOOST_AUTO_TEST_CASE(a_variable_wins_over_the_file) {
+    const Environment variables{{"RECTO_CACHE__TIMEOUT", "80ms"},
+                                {"RECTO_THROTTLE__ANON", "1/s"},
+                                {"RECTO_THROTTLE__MY_SCOPE", "2/s"},
+                                {"RECTO_SITE__DATA", "/srv"}};
+    const auto loaded = parse("[cache]\ntimeout = 60ms\nprefix = p\n[view blog]\nthrottle = my_scope\n", variables);
+    BOOST_TEST(mistakes_of(loaded) == "");
+    BOOST_TEST((loaded.config.cache_timeout == 80ms));
+    BOOST_TEST((loaded.config.throttle_scopes.at("anon") == Rate{1, 1s}));
+    BOOST_TEST((loaded.config.throttle_scopes.at("my_scope") == Rate{2, 1s}));
+    BOOST_TEST(loaded.config.store_file == "/srv/recto.db");
+    BOOST_TEST(find_effective(loaded, "cache", "timeout")->value == "80ms");
+    BOOST_TEST(find_effective(loaded, "cache", "timeout")->origin == "RECTO_CACHE__TIMEOUT");
+    BOOST_TEST(find_effective(loaded, "cache", "prefix")->origin == "recto.ini:3");
+    BOOST_TEST(find_effective(loaded, "cache", "memory")->origin == "default");
+    BOOST_TEST(find_effective(loaded, "throttle", "my_scope")->origin == "RECTO_THROTTLE__MY_SCOPE");
+    BOOST_TEST(find_effective(loaded, "view blog", "throttle")->origin == "recto.ini:5");
+}
+
+BOOST_AUTO_TEST_CASE(every_option_has_a_variable) {
+    for (const auto& option : options()) BOOST_TEST_CONTEXT(option.name) {
+            const auto loaded = parse("", {{option.variable(), std::string(option.initial)}});
+            BOOST_TEST(mistakes_of(loaded) == "");
+            BOOST_TEST(find_effective(loaded, option.section(), option.key())->origin == option.variable());
+        }
+}
+
+BOOST_AUTO_TEST_CASE(mistakes_name_the_variable) {
+    const std::pair<Environment, std::string> cases[] = {
+        {{{"RECTO_CACHE__TIMEOUT", "50sm"}}, "RECTO_CACHE__TIMEOUT=50sm: expected 1ms to 5s, such as 50ms"},
+        {{{"RECTO_CACHE__TIMEOUT", ""}}, "RECTO_CACHE__TIMEOUT=: expected 1ms to 5s, such as 50ms"},
+        {{{"RECTO_CACHE__TIMEUOT", "50ms"}}, "RECTO_CACHE__TIMEUOT=50ms: unknown variable, did you mean RECTO_CACHE__TIMEOUT?"},
+        {{{"RECTO_FOO__BAR", "1"}}, "RECTO_FOO__BAR=1: unknown variable"},
+        {{{"RECTO_VIEW_BLOG__CACHE", "1min"}}, "RECTO_VIEW_BLOG__CACHE=1min: a view is set in the file only, in [view NAME]"},
+        {{{"RECTO_THROTTLE__CLEINTS", "8192"}},
+         "RECTO_THROTTLE__CLEINTS=8192: expected a rate of 0 to 100000 requests, such as 100/day, 5/second or 30/15minutes, "
+         "did you mean clients?"},
+        {{{"RECTO_LOG__FILE", "\"a\""}}, "RECTO_LOG__FILE=\"a\": values stand without quotes"},
+        {{{"RECTO_LOG__FILE", "a\nb"}}, "RECTO_LOG__FILE: the value has a control character (0x0A)"},
+        {{{"RECTO_LOG__FILE", "\xFF"}}, "RECTO_LOG__FILE: the value has bytes that are not UTF-8"},
+        {{{"RECTO_SERVER__SOCKET", "/" + std::string(107, 's')}},
+         "RECTO_SERVER__SOCKET=/" + std::string(79, 's') + "…: the path of a unix socket has at most 107 bytes, /" + std::string(79, 's') +
+             "… has 108"},
+        {{{"RECTO_HOME", "x"}, {"RECTO_", "y"}, {"PATH__X", "z"}}, ""},
+    };
+    for (const auto& [variables, mistakes] : cases) BOOST_TEST_CONTEXT(variables.begin()->first)
+    BOOST_TEST(mistakes_of(parse("", variables)) == mistakes);
+}
+
+BOOST_AUTO_TEST_CASE(the_process_gives_its_variables) {
+    ::setenv("RECTO_CACHE__TIMEOUT", "70ms=", 1);
+    const auto variables = process_environment();
+    ::unsetenv("RECTO_CACHE__TIMEOUT");
+    BOOST_TEST(variables.at("RECTO_CACHE__TIMEOUT") == "70ms=");
+    for (const auto& [name, value] : variables) BOOST_TEST(name.starts_with("RECTO_"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(robustness)
+
+BOOST_AUTO_TEST_CASE(what_show_config_prints_reads_back_the_same) {
+    const auto loaded = parse("[throttle]\nmine = 3/2days\nclients = 5000\n[view blog]\nthrottle = mine\ncache = off\n[site]\ndata = /d\n",
+                              {{"RECTO_LOG__FILE", "elsewhere.log"}});
+    BOOST_TEST(mistakes_of(loaded) == "");
+    BOOST_TEST((config_of(as_ini(loaded)) == loaded.config));
+}
+
+// A typo here, a doubled line there, bytes from anywhere.
+std::string mutate(std::string text, std::mt19937& random) {
+    const auto below = [&](std::size_t bound) { return std::uniform_int_distribution<std::size_t>(0, bound - 1)(random); };
+    static const std::string words[] = {"\n[view blog]\n",
+                                        "\nthrottle = mine, anon\n",
+                                        "]",
+                                        "[",
+                                        "=",
+                                        " ; x",
+                                        "\0"s,
+                                        "\xEF\xBB\xBF",
+                                        "\r\n",
+                                        "off",
+                                        "none",
+                                        "99999999999",
+                                        "..",
+                                        ",",
+                                        "\nmine = 7/min\n",
+                                        "\xF0\x9F",
+                                        std::string(9000, 'x')};
+    for (auto steps = 1 + below(6); steps > 0; --steps) {
+        const auto place = below(text.size() + 1);
+        const auto length = std::min(below(40), text.size() - place);
+        switch (below(5)) {
+            case 0:
+                text.insert(place, 1, static_cast<char>(below(256)));
+                break;
+            case 1:
+                text.erase(place, length);
+                break;
+            case 2:
+                text.insert(place, text.substr(place, length));
+                break;
+            case 3:
+                text.insert(place, words[below(std::size(words))]);
+                break;
+            case 4:
+                text.insert(below(text.size() + 1), text.substr(place, text.find('\n', place) - place));
+                break;
+        }
+    }
+    return text;
+}
+
+BOOST_AUTO_TEST_CASE(twenty_thousand_mutations_of_the_sample_do_no_harm) {
+    std::mt19937 random(20260730);  // NOLINT: the same ones in each run
+    std::string bare;               // comments are most of the sample: half of the runs go without
+    for (const auto& line : split_list(sample_ini(), '\n'))
+        if (!line.starts_with('#')) bare += line + "\n";
+    const std::string seeds[] = {sample_ini(), bare};
+    for (int i = 0; i < 20'000; ++i) {
+        BOOST_TEST_CHECKPOINT("mutation " << i);
+        const auto text = mutate(seeds[i % 2], random);
+        LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(text.data()), text.size());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(several_threads_may_read_files) {
+    std::vector<std::jthread> threads;
+    std::array<std::size_t, 4> mistakes{9, 9, 9, 9};
+    for (auto& count : mistakes) threads.emplace_back([&count] { count = parse(sample_ini()).mistakes.size(); });
+    threads.clear();
+    for (const auto count : mistakes) BOOST_TEST(count == 0u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
