@@ -13,7 +13,7 @@
 # Each installs the packages it misses (etc/packages.txt), as root or through sudo.
 
 ifeq ($(MAKELEVEL),0)
-MAKEFLAGS += -j$(shell nproc)
+MAKEFLAGS += --no-print-directory -j$(shell nproc)
 endif
 BUILD    ?= build
 CXXFLAGS ?= -O2 -g
@@ -39,6 +39,7 @@ BENCHES  := $(call program,$(wildcard tests/bench/*.cpp))
 TESTS    := $(call program,$(UNIT_SOURCES) $(SERVICE_SOURCES)) $(wildcard tests/service/*_test.sh)
 T        ?=
 CHOSEN   := $(if $(T),$(filter %/$(T)_test %/$(T)_test.sh,$(TESTS)),$(TESTS))
+SERVED   := $(if $(findstring tests/service/,$(CHOSEN)),$(PROGRAMS))
 
 PORT     ?= 8080
 WORKERS  ?= 2
@@ -50,10 +51,10 @@ export BUILD PORT WORKERS DATA PREFIX DESTDIR CORPUS
 all: $(PROGRAMS)
 run: packages-run all
 	@etc/dev/run
-test: packages-test all $(CHOSEN)
+test: packages-run packages-test $(SERVED) $(CHOSEN)
 	@tests/run $(CHOSEN)
 asan:
-	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)'
+	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)'
 tsan:
 	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread' LDFLAGS='-fsanitize=thread'
 lint: packages-build packages-lint
