@@ -13,6 +13,7 @@
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "util/file.hpp"
 
 namespace recto {
 
