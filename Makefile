@@ -74,7 +74,7 @@ $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(BUILD)/libtests.a $(BUILD)/libf
 
 link = $(CXX) $(STANDARD) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
-$(BUILD)/librecto.a: $(call objects,$(MODULE_SOURCES))
+$(BUILD)/librecto.a: $(call objects,$(MODULE_SOURCES)) $(BUILD)/generated/migrations.o
 $(BUILD)/libfcgi-layer.a: $(call objects,$(filter-out fcgi/main.cpp,$(FCGI_SOURCES)))
 $(BUILD)/libtests.a: $(call objects,$(SUPPORT_SOURCES))
 $(BUILD)/%.a:
@@ -93,6 +93,19 @@ $(BUILD)/%.o: %.cpp | packages-build
 
 packages-build packages-run packages-test packages-lint packages-bench: packages-%:
 	@etc/dev/packages $*
+
+# The SQL that the program carries inside itself.
+$(BUILD)/generated/migrations.cpp: $(wildcard modules/store/migrations/*.sql) modules/store/triggers.sql
+	@mkdir -p $(@D)
+	@{ echo '#include "store/schema.hpp"'; echo 'namespace recto {'; echo 'namespace {'; echo 'constexpr SqlFile kMigrations[] = {'; \
+	   for file in $(sort $(filter %.sql,$(filter-out %/triggers.sql,$^))); do \
+	     printf '{"%s", R"sql(' "$$(basename $$file .sql)"; cat $$file; echo ')sql"},'; done; \
+	   echo '};'; echo '}'; echo 'std::span<const SqlFile> migration_files() { return kMigrations; }'; \
+	   printf 'std::string_view triggers_file() { return R"sql('; cat modules/store/triggers.sql; echo ')sql"; }'; echo '}'; } >$@.new
+	@mv $@.new $@
+$(BUILD)/generated/%.o: $(BUILD)/generated/%.cpp | packages-build
+	$(CXX) $(STANDARD) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
+
 help:
 	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
 clean:

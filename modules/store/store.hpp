@@ -51,6 +51,7 @@ using Value = std::variant<std::nullptr_t, std::int64_t, std::string_view>;
 
 class Connection;  // store/connection.hpp
 class Statement;
+class Database;  // store/database.hpp
 
 // The rows of one query; resets the statement at its end. Asking a column for another type than it has is an error.
 class Rows {
@@ -66,8 +67,8 @@ public:
     [[nodiscard]] std::optional<std::string> maybe_text(int column) const;
 
 private:
+    friend class Connection;
     friend class Snapshot;
-    friend class WriteTransaction;
     explicit Rows(Statement* statement);
     Statement* statement_;  // of the connection's statement cache
 };
@@ -139,9 +140,8 @@ public:
     [[nodiscard]] std::optional<ChangeClock::Reading> fresh_reading();
 
 private:
-    class State;
-    explicit Store(std::unique_ptr<State> state);
-    std::unique_ptr<State> state_;
+    explicit Store(std::unique_ptr<Database> database);
+    std::unique_ptr<Database> database_;
 };
 
 // Makes the file if need be and applies what is missing, each in a transaction, then the triggers; a copy of an existing file is kept

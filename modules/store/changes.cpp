@@ -1,0 +1,74 @@
+#include "store/changes.hpp"
+
+#include <array>
+#include <limits>
+
+#include <sqlite3.h>
+
+namespace recto {
+namespace {
+
+// Numbers of the database are 63 bits; a larger one can only ask for nothing.
+std::int64_t to_signed(std::uint64_t number) {
+    constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+    return number > static_cast<std::uint64_t>(kMax) ? kMax : static_cast<std::int64_t>(number);
+}
+
+std::uint64_t to_unsigned(std::int64_t number) { return static_cast<std::uint64_t>(number); }
+
+}  // namespace
+
+bool TriggerCheck::passes(Connection& connection) {
+    const auto version = connection.integer("PRAGMA schema_version");
+    if (version != schema_version_) passes_ = triggers_of(connection) == expected_;
+    schema_version_ = version;
+    return passes_;
+}
+
+// Clock and changes in one statement: the same snapshot even where somebody calls this without a transaction.
+ChangeSet read_changes(Connection& connection, TriggerCheck& triggers, std::uint64_t since) {
+    ChangeSet set;
+    set.since = since;
+    set.trusted = triggers.passes(connection);
+    const std::array<Value, 1> values{to_signed(since)};
+    auto rows = connection.query(
+        "SELECT clock.epoch, clock.seq, clock.nonce, change.tag, change.seq FROM clock LEFT JOIN change ON change.seq > ? WHERE clock.id = "
+        "1",
+        values);
+    bool found = false;
+    for (; rows.next(); found = true) {
+        set.epoch = to_unsigned(rows.integer(0));
+        set.seq = to_unsigned(rows.integer(1));
+        set.nonce = to_unsigned(rows.integer(2));
+        if (auto tag = rows.maybe_text(3)) set.changes.push_back({std::move(*tag), to_unsigned(rows.integer(4))});
+    }
+    if (!found) connection.fail(SQLITE_CORRUPT, "the table clock has lost its row", "");
+    return set;
+}
+
+SqliteChangeSource::SqliteChangeSource(const StoreOptions& options, Triggers expected)
+    : connection_(options.file, Connection::Mode::write, options.busy_timeout), triggers_(std::move(expected)) {}
+
+bool SqliteChangeSource::moved() {
+    const auto version = connection_.integer("PRAGMA data_version");
+    const bool moved = version != data_version_;
+    data_version_ = version;
+    return moved;
+}
+
+ChangeSet SqliteChangeSource::changes_since(std::uint64_t seq) {
+    Transaction snapshot(connection_, "BEGIN");
+    return read_changes(connection_, triggers_, seq);
+}
+
+std::uint64_t SqliteChangeSource::renew_epoch(std::uint64_t expected) {
+    Transaction transaction(connection_, "BEGIN IMMEDIATE");
+    const auto epoch = to_unsigned(connection_.integer("SELECT epoch FROM clock WHERE id = 1"));
+    if (epoch != expected) return epoch;
+    const auto renewed = new_epoch(expected);
+    connection_.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{to_signed(renewed)});
+    transaction.commit();
+    return renewed;
+}
+
+}  // namespace recto

@@ -1,0 +1,128 @@
+// connection.hpp - one SQLite connection and its prepared statements; the only place that speaks the sqlite3 C API.
+//
+// Settings of every connection: busy timeout before anything else, extended result codes, WAL and synchronous FULL (both checked),
+// foreign keys, and no "text" in double quotes (SQLite would take a misspelt column for a string).
+//
+// Errors:   DatabaseError naming the file and the statement: from SQLite, for a wrong number of values, for a column asked for as
+//           another type than it has, for text after the first statement.
+// Threads:  used by one thread at a time.
+// Source:   sqlite.org/c3ref; sqlite.org/lang_conflict.html.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "store/store.hpp"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace recto {
+
+class Statement {
+public:
+    Statement(Connection& connection, std::string_view sql);
+    Statement(const Statement&) = delete;
+    Statement& operator=(const Statement&) = delete;
+
+    void start(std::span<const Value> values);
+    [[nodiscard]] bool step();  // whether there is a row; stays false once it was
+    void end() noexcept;        // resets: an open statement would keep its connection's view of the database
+
+    [[nodiscard]] bool is_open() const { return open_; }
+    [[nodiscard]] bool is_read_only() const;
+    [[nodiscard]] const std::set<std::string>& tables() const { return tables_; }  // that it reads
+
+    [[nodiscard]] bool is_null(int column) const;
+    [[nodiscard]] std::int64_t integer(int column) const;
+    [[nodiscard]] std::string_view text(int column) const;
+
+private:
+    struct Finalize {
+        void operator()(sqlite3_stmt* statement) const;
+    };
+    void bind(int position, const Value& value);
+    void expect_type(int column, int type) const;
+    [[noreturn]] void fail(int code, std::string_view why) const;
+
+    Connection& connection_;
+    std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+    std::set<std::string> tables_;
+    bool open_ = false;
+    bool has_row_ = false;
+    bool done_ = false;
+};
+
+class Connection {
+public:
+    enum class Mode { read, write, create, in_memory };
+
+    Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout);
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+
+    [[nodiscard]] Rows query(std::string_view sql, std::span<const Value> values = {});
+    std::int64_t execute(std::string_view sql, std::span<const Value> values = {});  // rows changed
+    [[nodiscard]] std::int64_t integer(std::string_view sql);                        // the first column of the first row
+    void run_script(const std::string& sql);                                         // any number of statements
+
+    [[nodiscard]] std::int64_t last_insert_id() const;
+    [[nodiscard]] bool in_transaction() const;
+    [[nodiscard]] bool has_open_rows() const { return open_rows_ > 0; }
+    [[nodiscard]] const std::filesystem::path& file() const { return file_; }
+
+    // A consistent copy of what this connection sees. Never by reading the file: closing another descriptor of it would drop SQLite's
+    // locks of this process.
+    void copy_to(const std::filesystem::path& target);
+
+    [[noreturn]] void fail(int code, std::string_view why, std::string_view sql) const;
+
+private:
+    friend class Statement;
+    struct Close {
+        void operator()(sqlite3* connection) const;
+    };
+    struct TextHash {
+        using is_transparent = void;
+        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+    };
+    void open(int flags, std::chrono::milliseconds busy_timeout);
+    void set_up_file(std::chrono::milliseconds patience);
+    void set_journal_mode();
+    [[nodiscard]] Statement& idle_statement(std::string_view sql);
+    void forget_idle_statements();
+
+    std::filesystem::path file_;
+    std::unique_ptr<sqlite3, Close> handle_;
+    std::set<std::string>* recording_ = nullptr;  // where the authorizer writes the tables of the statement being prepared
+    // By text; a second copy of a statement that is open already.
+    std::unordered_map<std::string, std::vector<std::unique_ptr<Statement>>, TextHash, std::equal_to<>> statements_;
+    std::size_t statement_count_ = 0;
+    int open_rows_ = 0;
+};
+
+// BEGIN … until commit(), or rolled back.
+class Transaction {
+public:
+    Transaction(Connection& connection, std::string_view begin);
+    ~Transaction();
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+
+    void commit();
+
+private:
+    Connection& connection_;
+    bool open_ = true;
+};
+
+}  // namespace recto

@@ -1,0 +1,87 @@
+#include "store/database.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include <sqlite3.h>
+
+namespace recto {
+
+std::unique_ptr<WriteQueue::Turn> WriteQueue::wait(std::chrono::milliseconds patience) {
+    auto turn = std::unique_lock(mutex_);
+    const auto ticket = next_ticket_++;
+    tickets_.push_back(ticket);
+    if (moved_.wait_for(turn, patience, [&] { return tickets_.front() == ticket; })) return std::make_unique<Turn>(*this);
+    std::erase(tickets_, ticket);
+    return nullptr;
+}
+
+void WriteQueue::leave() {
+    const std::lock_guard lock(mutex_);
+    tickets_.pop_front();
+    moved_.notify_all();
+}
+
+Database::Database(const StoreOptions& options)
+    : options_(options),
+      expected_triggers_(expected_triggers()),
+      writer_(options.file, Connection::Mode::write, options.busy_timeout),
+      writer_triggers_((expect_current_schema(writer_), expected_triggers_)),
+      source_(options, expected_triggers_),
+      clock_(ChangeClock::open(options.runtime_dir, source_)) {}
+
+std::unique_ptr<Connection> Database::take_reader() {
+    std::unique_ptr<Connection> reader;
+    {
+        const std::lock_guard lock(readers_mutex_);
+        reading_.push_back(std::this_thread::get_id());
+        if (!idle_readers_.empty()) {
+            reader = std::move(idle_readers_.back());
+            idle_readers_.pop_back();
+        }
+    }
+    if (reader) return reader;
+    try {
+        return std::make_unique<Connection>(options_.file, Connection::Mode::read, options_.busy_timeout);
+    } catch (...) {
+        give_back(nullptr);
+        throw;
+    }
+}
+
+// One that is in doubt (still in a transaction) is closed instead.
+void Database::give_back(std::unique_ptr<Connection> reader) noexcept {
+    const std::lock_guard lock(readers_mutex_);
+    reading_.erase(std::ranges::find(reading_, std::this_thread::get_id()));
+    if (reader && !reader->in_transaction()) idle_readers_.push_back(std::move(reader));
+}
+
+bool Database::is_reading() const {
+    const std::lock_guard lock(readers_mutex_);
+    return std::ranges::find(reading_, std::this_thread::get_id()) != reading_.end();
+}
+
+std::unique_ptr<WriteQueue::Turn> Database::wait_for_turn() {
+    if (auto turn = queue_.wait(options_.busy_timeout)) return turn;
+    writer_.fail(SQLITE_BUSY, "other threads write to it for too long", "");
+}
+
+void Database::sync() {
+    const std::lock_guard lock(sync_mutex_);
+    clock_.sync(source_);
+}
+
+void Database::sync_up_to(std::uint64_t epoch, std::uint64_t seq) {
+    const std::lock_guard lock(sync_mutex_);
+    const auto reading = clock_.read();
+    if (reading.epoch() != epoch || reading.synced() < seq) clock_.sync(source_);
+}
+
+void Database::sync_if_stale() {
+    const std::lock_guard lock(sync_mutex_);
+    if (!clock_.read().is_fresh()) clock_.sync(source_);
+}
+
+std::unique_ptr<ChangeSource> Database::change_source() const { return std::make_unique<SqliteChangeSource>(options_, expected_triggers_); }
+
+}  // namespace recto

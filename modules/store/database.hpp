@@ -1,0 +1,85 @@
+// database.hpp - the connections of one process to one database, and its change clock.
+//
+// Readers come from a pool that grows to the number of threads that read at once; there is one writer, and a queue for it.
+//
+// Errors:   DatabaseError; a wait for the writer beyond busy_timeout is busy, as it is when another process writes.
+// Threads:  safe to call from any thread; a reader or a turn belongs to the thread that took it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "store/changes.hpp"
+
+namespace recto {
+
+// First come, first served; SQLite's own waiting is by chance, and a std::mutex may serve the same thread for ever.
+class WriteQueue {
+public:
+    class Turn {
+    public:
+        explicit Turn(WriteQueue& queue) : queue_(queue) {}
+        ~Turn() { queue_.leave(); }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+
+    private:
+        WriteQueue& queue_;
+    };
+
+    // Null after `patience`.
+    [[nodiscard]] std::unique_ptr<Turn> wait(std::chrono::milliseconds patience);
+
+private:
+    void leave();
+
+    std::mutex mutex_;
+    // guarded by mutex_:
+    std::condition_variable moved_;
+    std::deque<std::uint64_t> tickets_;  // the first one's holder writes
+    std::uint64_t next_ticket_ = 0;
+};
+
+class Database {
+public:
+    explicit Database(const StoreOptions& options);
+
+    [[nodiscard]] std::unique_ptr<Connection> take_reader();
+    void give_back(std::unique_ptr<Connection> reader) noexcept;
+    [[nodiscard]] bool is_reading() const;  // this thread has a reader
+
+    [[nodiscard]] std::unique_ptr<WriteQueue::Turn> wait_for_turn();
+    [[nodiscard]] Connection& writer() { return writer_; }  // whoever has the turn
+    [[nodiscard]] TriggerCheck& writer_triggers() { return writer_triggers_; }
+
+    [[nodiscard]] ChangeClock& clock() { return clock_; }
+    void sync();
+    void sync_up_to(std::uint64_t epoch, std::uint64_t seq);  // unless the clock is there already
+    void sync_if_stale();
+
+    [[nodiscard]] std::unique_ptr<ChangeSource> change_source() const;
+
+private:
+    StoreOptions options_;
+    Triggers expected_triggers_;
+    Connection writer_;
+    TriggerCheck writer_triggers_;
+    WriteQueue queue_;
+
+    std::mutex sync_mutex_;
+    SqliteChangeSource source_;  // guarded by sync_mutex_
+
+    ChangeClock clock_;
+
+    mutable std::mutex readers_mutex_;
+    // guarded by readers_mutex_:
+    std::vector<std::unique_ptr<Connection>> idle_readers_;
+    std::vector<std::thread::id> reading_;
+};
+
+}  // namespace recto

@@ -1,0 +1,38 @@
+// schema.hpp - the tables and triggers this program is written for, and what a database has of them.
+//
+// Errors:   std::runtime_error naming the file and what to do.
+// Threads:  pure functions on the given connection.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "store/connection.hpp"
+
+namespace recto {
+
+// modules/store/migrations/*.sql and triggers.sql, which the Makefile puts into the program.
+struct SqlFile {
+    std::string_view name;  // 001_initial
+    std::string_view text;
+};
+[[nodiscard]] std::span<const SqlFile> migration_files();
+[[nodiscard]] std::string_view triggers_file();
+
+// The tag that a read of the table depends on; empty for tables whose changes nobody caches.
+[[nodiscard]] std::string_view coarse_tag(std::string_view table);
+
+[[nodiscard]] std::int64_t newest_schema();
+[[nodiscard]] std::int64_t schema_of(Connection& connection);
+void expect_current_schema(Connection& connection);
+
+// Names and texts, sorted.
+using Triggers = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Triggers triggers_of(Connection& connection);
+[[nodiscard]] Triggers expected_triggers();
+
+}  // namespace recto
