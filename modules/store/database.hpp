@@ -61,6 +61,7 @@ public:
     void sync();
     void sync_up_to(std::uint64_t epoch, std::uint64_t seq);  // unless the clock is there already
     void sync_if_stale();
+    void give_up_trust() noexcept;  // a writer found that the triggers are not the expected ones
 
     [[nodiscard]] std::unique_ptr<ChangeSource> change_source() const;
 

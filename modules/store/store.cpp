@@ -112,6 +112,7 @@ public:
         const auto changes = read_changes(connection(), database_.writer_triggers(), before_.synced());
         transaction_.commit();
         database_.clock().publish(changes);
+        if (!changes.trusted) database_.give_up_trust();
     }
 
 private:
