@@ -6,9 +6,127 @@
 //     by_author.invalidate();      // all of them
 //
 // What the function reads from the store invalidates its results by itself; cached_as adds tags for what the store can't see.
-// Cached functions may call each other. An empty std::optional is not stored.
+// Cached functions may call each other. An empty std::optional is not stored. While the thread writes nothing is cached.
+//
+// A result has two tags, `fn:NAME` and `fn:NAME:HASH`, the hash of its arguments: `recto cache invalidate fn:blogs_by_author` is the
+// operator's by_author.invalidate().
 //
 // Errors:   those of the function; the cache adds none. invalidate() is a write: DatabaseError.
 // Threads:  safe to call from any thread if the function is.
-// Limits:   arguments and results are integers, booleans, strings, std::optional of those, or what Boost.JSON converts.
+// Limits:   arguments and results are integers, booleans, strings (any bytes), std::optional of those, or what Boost.JSON converts.
+//           A name belongs to one function of the program.
 #pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "cache/cache.hpp"
+#include "util/json.hpp"
+
+namespace recto {
+
+// What doesn't depend on the types: keys, tags, labels.
+class CachedResults {
+public:
+    // The cache must outlive it. `tags` are those of cached_as.
+    CachedResults(Cache& cache, std::string name, std::chrono::milliseconds ttl, std::vector<std::string> tags);
+
+    [[nodiscard]] std::string key(const json::array& arguments) const;
+    [[nodiscard]] CacheHit find(std::string_view key) const;
+
+    // Calls `compute`, which gives the bytes to store, if any.
+    void fill(const std::string& key, const std::function<std::optional<std::string>()>& compute) const;
+
+    void invalidate_all() const;
+    void invalidate_one(const std::string& key) const;
+
+private:
+    [[nodiscard]] std::string tag_of_all() const;
+    [[nodiscard]] std::string tag_of_one(const std::string& key) const;
+
+    Cache* cache_;
+    std::string name_;
+    std::chrono::milliseconds ttl_;
+    std::vector<std::string> tags_;
+};
+
+// The text is exact also for strings that are not UTF-8.
+[[nodiscard]] std::string text_of_json(const json::value& value);
+[[nodiscard]] std::optional<json::value> json_of_text(std::string_view text);
+
+template <class T>
+inline constexpr bool kIsOptional = false;
+template <class T>
+inline constexpr bool kIsOptional<std::optional<T>> = true;
+
+template <class T>
+std::optional<std::string> result_to_bytes(const T& result) {
+    if constexpr (kIsOptional<T>) {
+        if (!result) return std::nullopt;
+    }
+    if constexpr (std::is_same_v<T, std::string>)
+        return result;
+    else
+        return text_of_json(json::value_from(result));
+}
+
+template <class T>
+std::optional<T> result_from_bytes(const std::string& bytes) {
+    if constexpr (std::is_same_v<T, std::string>) return bytes;
+    const auto value = json_of_text(bytes);
+    if (!value) return std::nullopt;
+    auto result = json::try_value_to<T>(*value);
+    if (!result) return std::nullopt;
+    return std::move(*result);
+}
+
+template <class Signature>
+class CachedFunction;
+
+template <class Result, class... Arguments>
+class CachedFunction<Result(Arguments...)> {
+public:
+    CachedFunction(CachedResults results, std::function<Result(Arguments...)> function)
+        : results_(std::move(results)), function_(std::move(function)) {}
+
+    Result operator()(const std::decay_t<Arguments>&... arguments) const {
+        const auto key = key_of(arguments...);
+        if (const auto hit = results_.find(key))
+            if (auto result = result_from_bytes<Result>(hit->bytes)) return std::move(*result);
+        std::optional<Result> result;
+        results_.fill(key, [&] { return result_to_bytes(result.emplace(function_(arguments...))); });
+        return std::move(*result);
+    }
+
+    void invalidate() const requires(sizeof...(Arguments) > 0) { results_.invalidate_all(); }
+    void invalidate(const std::decay_t<Arguments>&... arguments) const { results_.invalidate_one(key_of(arguments...)); }
+
+private:
+    [[nodiscard]] std::string key_of(const std::decay_t<Arguments>&... arguments) const {
+        json::array all;
+        (all.emplace_back(json::value_from(arguments)), ...);
+        return results_.key(all);
+    }
+
+    CachedResults results_;
+    std::function<Result(Arguments...)> function_;
+};
+
+// `tags` are known to whoever changes what the store can't see, and are given to Cache::invalidate() then.
+template <class Signature>
+CachedFunction<Signature> cached_as(Cache& cache, std::string name, std::vector<std::string> tags, std::chrono::milliseconds ttl,
+                                    std::function<Signature> function) {
+    return {CachedResults(cache, std::move(name), ttl, std::move(tags)), std::move(function)};
+}
+
+template <class Signature>
+CachedFunction<Signature> cached(Cache& cache, std::string name, std::chrono::milliseconds ttl, std::function<Signature> function) {
+    return cached_as<Signature>(cache, std::move(name), {}, ttl, std::move(function));
+}
+
+}  // namespace recto

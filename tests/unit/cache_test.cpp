@@ -1,0 +1,623 @@
+#define BOOST_TEST_MODULE cache
+#include "cache/cache.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "cache/entry_codec.hpp"
+#include "cache/process_memory.hpp"
+#include "tests/support/memcached_server.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr TimePoint kNow{std::chrono::days(20'000)};
+
+const StoreOptions& migrated(const StoreOptions& options) {
+    migrate(options);
+    return options;
+}
+
+// A database with one post, and memcached: what a cache stands on.
+struct Site {
+    TemporaryFolder folder;
+    MemcachedServer server{folder / "m"};
+    StoreOptions store_options{.file = folder / "recto.db", .runtime_dir = folder / "run"};
+    Store store = Store::open(migrated(store_options));
+    CacheOptions cache_options{.servers = {server.address()}, .timeout = 5000ms, .build = "build 1"};
+    Cache cache{cache_options, store};
+
+    Site() {
+        auto write = store.write();
+        write.insert("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('first', 'old title', '', 0, 0)");
+        write.commit();
+    }
+
+    void retitle(std::string_view title) {
+        auto write = store.write();
+        write.execute("UPDATE post SET title = ? WHERE id = 1", {title});
+        write.commit();
+    }
+
+    std::string title() {
+        auto snapshot = store.read();
+        auto rows = snapshot.query("SELECT title FROM post WHERE id = 1", {}, {"post:id=1"});
+        return rows.next() ? std::string(rows.text(0)) : "";
+    }
+
+    // Stores what `compute` gives, as a view would.
+    void fill(Cache& into, std::string_view key, const std::function<std::string()>& compute, std::chrono::milliseconds ttl = 60s) {
+        const auto reading = store.fresh_reading();
+        BOOST_REQUIRE(reading);
+        const CollectReads collected(reading->epoch(), reading->synced());
+        auto bytes = compute();
+        into.put(key, std::move(bytes), collected.reads(), ttl, kNow);
+    }
+    void fill_title(std::string_view key = "title") {
+        fill(cache, key, [this] { return title(); });
+    }
+};
+
+Reads reads_of(std::uint64_t epoch, std::uint64_t seq) {
+    Reads reads;
+    reads.epoch = epoch;
+    reads.seq = seq;
+    return reads;
+}
+
+std::string text(const CacheHit& hit) { return hit ? hit->bytes : "(absent)"; }
+
+CacheEntry some_entry() {
+    CacheEntry entry{.key = "GET /api/blogs?author_id=12",
+                     .epoch = 0x0123456789abcdef,
+                     .seq = 42,
+                     .tags = {"post:author=12", "user:id=12"},
+                     .slots = {},
+                     .created = kNow,
+                     .expires = kNow + 60s,
+                     .hard_end = kNow + 3600s,
+                     .bytes = std::string("status 200\r\n\0body", 17)};
+    entry.slots = slots_of(entry.tags);
+    return entry;
+}
+
+bool same(const CacheEntry& a, const CacheEntry& b) {
+    return a.key == b.key && a.epoch == b.epoch && a.seq == b.seq && a.tags == b.tags && a.slots == b.slots && a.created == b.created &&
+           a.expires == b.expires && a.hard_end == b.hard_end && a.bytes == b.bytes;
+}
+
+CacheHit entry_of(std::string key, std::size_t size) {
+    CacheEntry entry;
+    entry.key = std::move(key);
+    entry.bytes = std::string(size, 'b');
+    return std::make_shared<const CacheEntry>(std::move(entry));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(codec)
+
+BOOST_AUTO_TEST_CASE(an_entry_comes_back_as_it_was) {
+    const auto name = hash128("name");
+    auto entry = some_entry();
+    const std::function<void()> variants[] = {[] {},
+                                              [&] { entry.hard_end.reset(); },
+                                              [&] { entry.bytes.clear(); },
+                                              [&] { entry.bytes = std::string(2'000'000, 'x'); },
+                                              [&] { entry.tags.clear(), entry.slots.clear(); },
+                                              [&] { entry.key = std::string("\0\r\n \xff", 5); },
+                                              [&] { entry.created = entry.expires = TimePoint(-1us); },
+                                              [&] { entry.seq = entry.epoch = ~std::uint64_t{0}; }};
+    for (const auto& vary : variants) {
+        vary();
+        const auto back = decode_entry(encode_entry(entry, name), name);
+        BOOST_REQUIRE(back);
+        BOOST_TEST(same(*back, entry));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_item_is_no_entry) {
+    const auto name = hash128("name");
+    const auto entry = some_entry();
+    const auto item = encode_entry(entry, name);
+    std::mt19937 random(20'260'101);
+    const auto at = [&](const std::string& text) { return random() % (text.size() + 1); };
+    int entries = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        auto damaged = item;
+        for (auto changes = 1 + random() % 3; changes > 0; --changes) switch (random() % 5) {
+                case 0:
+                    damaged.resize(at(damaged));
+                    break;
+                case 1:
+                    damaged.insert(at(damaged), 1 + random() % 9, static_cast<char>(random()));
+                    break;
+                case 2:
+                    damaged.erase(at(damaged), 1 + random() % 9);
+                    break;
+                case 3:
+                    if (!damaged.empty()) damaged[random() % damaged.size()] = static_cast<char>(random());
+                    break;
+                default:
+                    if (!damaged.empty()) damaged[random() % damaged.size()] ^= static_cast<char>(1 << random() % 8);
+                    break;
+            }
+        const auto decoded = decode_entry(damaged, name);
+        if (!decoded) continue;
+        ++entries;
+        BOOST_REQUIRE(damaged == item);
+        BOOST_REQUIRE(same(*decoded, entry));
+    }
+    BOOST_TEST(entries < 2'000);  // changes that undo each other, or write what was there
+}
+
+// The checksum is right here, so it is the lengths that must be checked.
+BOOST_AUTO_TEST_CASE(lengths_beyond_the_end_are_no_entry_even_if_the_checksum_is_right) {
+    const auto name = hash128("name");
+    const auto item = encode_entry(some_entry(), name);
+    constexpr std::size_t header = 4 + sizeof(Hash128);
+    const auto sealed = [&](std::string content) {
+        const auto checksum = sip_hash(content, name);
+        return item.substr(0, 4) + std::string(checksum.begin(), checksum.end()) + content;
+    };
+    BOOST_REQUIRE(decode_entry(sealed(item.substr(header)), name));
+    const std::size_t key_length = 8 + 8 + 8 + 8 + 1 + 8;
+    const std::size_t tag_count = key_length + 4 + some_entry().key.size();
+    for (const auto place : {key_length, tag_count, tag_count + 4})
+        for (const auto* length : {"\xff\xff\xff\xff", "\xff\xff\xff\x7f", "\x00\x10\x00\x00"}) BOOST_TEST_CONTEXT(place) {
+                auto content = item.substr(header);
+                content.replace(place, 4, std::string(length, 4));
+                BOOST_TEST(!decode_entry(sealed(content), name));
+            }
+    for (std::size_t size = 0; size < tag_count + 4; ++size) BOOST_TEST(!decode_entry(sealed(item.substr(header, size)), name));
+}
+
+BOOST_AUTO_TEST_CASE(an_item_of_another_name_or_format_is_no_entry) {
+    auto item = encode_entry(some_entry(), hash128("name"));
+    BOOST_TEST(!decode_entry(item, hash128("other")));
+    item[3] = '2';
+    BOOST_TEST(!decode_entry(item, hash128("name")));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(process_memory)
+
+BOOST_AUTO_TEST_CASE(the_least_recently_used_leaves_first) {
+    ProcessMemory memory(Size{50'000});
+    for (int i = 0; i < 4; ++i) memory.put(entry_of("key" + std::to_string(i), 10'000), kNow + i * 1us);
+    BOOST_TEST(memory.find("key0", kNow + 10us));
+    memory.put(entry_of("key4", 10'000), kNow + 11us);
+    BOOST_TEST(memory.find("key0", kNow + 12us));
+    BOOST_TEST(!memory.find("key1", kNow + 12us));
+    for (const auto* key : {"key2", "key3", "key4"}) BOOST_TEST(memory.find(key, kNow + 12us));
+}
+
+BOOST_AUTO_TEST_CASE(its_bytes_stay_within_the_limit) {
+    constexpr std::uint64_t limit = 200'000;
+    ProcessMemory memory(Size{limit});
+    std::mt19937 random(1);
+    for (int i = 0; i < 3'000; ++i) {
+        memory.put(entry_of("key" + std::to_string(random() % 500), random() % 9'000), kNow + i * 1us);
+        BOOST_REQUIRE(memory.used().bytes <= limit);
+    }
+    BOOST_TEST(memory.used().bytes > limit / 2);
+    std::uint64_t found = 0;
+    for (int i = 0; i < 500; ++i)
+        if (const auto hit = memory.find("key" + std::to_string(i), kNow)) found += hit->bytes.size();
+    BOOST_TEST(found < limit);
+    BOOST_TEST(found > limit / 2);
+}
+
+BOOST_AUTO_TEST_CASE(small_entries_count_with_what_they_cost) {
+    ProcessMemory memory(Size{100'000});
+    for (int i = 0; i < 1'000; ++i) memory.put(entry_of(std::to_string(i), 1), kNow + i * 1us);
+    int kept = 0;
+    for (int i = 0; i < 1'000; ++i) kept += memory.find(std::to_string(i), kNow) != nullptr;
+    BOOST_TEST(kept > 100);
+    BOOST_TEST(kept < 300);
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_larger_than_all_is_not_kept_and_one_of_the_same_key_is_replaced) {
+    ProcessMemory memory(Size{10'000});
+    memory.put(entry_of("small", 100), kNow);
+    memory.put(entry_of("large", 10'000), kNow);
+    BOOST_TEST(!memory.find("large", kNow));
+    BOOST_TEST(memory.find("small", kNow));
+    const auto used = memory.used().bytes;
+    for (int i = 0; i < 100; ++i) memory.put(entry_of("small", 100), kNow);
+    BOOST_TEST(memory.used().bytes == used);
+    ProcessMemory none(Size{0});
+    none.put(entry_of("small", 1), kNow);
+    BOOST_TEST(!none.find("small", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(threads_share_it) {
+    ProcessMemory memory(Size{100'000});
+    std::vector<std::thread> threads;
+    std::atomic<int> wrong = 0;
+    for (unsigned seed = 0; seed < 4; ++seed)
+        threads.emplace_back([&, seed] {
+            std::mt19937 random(seed);
+            for (int i = 0; i < 20'000; ++i) {
+                const auto key = "key" + std::to_string(random() % 100);
+                if (const auto hit = memory.find(key, kNow + i * 1us); hit && hit->key != key) ++wrong;
+                if (random() % 4 == 0) memory.put(entry_of(key, random() % 4'000), kNow + i * 1us);
+            }
+        });
+    for (auto& thread : threads) thread.join();
+    BOOST_TEST(wrong == 0);
+    BOOST_TEST(memory.used().bytes <= 100'000u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(entries)
+
+BOOST_AUTO_TEST_CASE(what_was_put_is_found_on_both_levels) {
+    Site site;
+    BOOST_TEST(text(site.cache.find("title", kNow)) == "(absent)");
+    site.fill_title();
+    BOOST_TEST(text(site.cache.find_in_memory("title", kNow)) == "old title");
+    BOOST_TEST(text(site.cache.find_in_memcached("title", kNow)) == "old title");
+
+    Cache other_process(site.cache_options, site.store);
+    BOOST_TEST(text(other_process.find_in_memory("title", kNow)) == "(absent)");
+    BOOST_TEST(text(other_process.find("title", kNow)) == "old title");
+    BOOST_TEST(text(other_process.find_in_memory("title", kNow)) == "old title");  // found in memcached, kept here
+}
+
+BOOST_AUTO_TEST_CASE(a_change_of_what_was_read_invalidates_both_levels_at_once) {
+    Site site;
+    Cache other_process(site.cache_options, site.store);
+    for (int round = 0; round < 20; ++round) {
+        site.fill_title();
+        BOOST_REQUIRE(site.cache.find_in_memory("title", kNow));
+        BOOST_REQUIRE(other_process.find("title", kNow));
+        site.retitle("title " + std::to_string(round));
+        BOOST_TEST(!site.cache.find_in_memory("title", kNow));
+        BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+        BOOST_TEST(!other_process.find("title", kNow));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_change_of_something_else_invalidates_nothing) {
+    Site site;
+    site.fill_title();
+    auto write = site.store.write();
+    write.insert("INSERT INTO user (name, slug, created_at) VALUES ('Ann', 'ann', 0)");
+    write.commit();
+    BOOST_TEST(site.cache.find_in_memory("title", kNow));
+    BOOST_TEST(site.cache.find_in_memcached("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(a_tag_is_invalidated_by_name) {
+    Site site;
+    site.fill_title("one");
+    site.fill(site.cache, "two", [&] {
+        note_read(site.store.clock().read().epoch(), site.store.clock().read().synced(), std::vector<std::string>{"weather"});
+        return "rain";
+    });
+    site.cache.invalidate("weather");
+    BOOST_TEST(site.cache.find("one", kNow));
+    BOOST_TEST(!site.cache.find("two", kNow));
+    site.cache.invalidate("post:id=1");
+    BOOST_TEST(!site.cache.find("one", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(what_changed_before_it_was_stored_is_not_stored) {
+    Site site;
+    site.fill(site.cache, "title", [&] {
+        auto title = site.title();
+        site.retitle("new title");
+        return title;
+    });
+    BOOST_TEST(!site.cache.find("title", kNow));
+    BOOST_TEST(site.server.keys().empty());
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_expires_at_its_time_to_live_or_hard_end) {
+    Site site;
+    const auto put = [&](std::optional<TimePoint> end) {
+        site.fill(site.cache, "key", [&] {
+            if (end) note_hard_end(*end);
+            return "value";
+        });
+    };
+    const std::pair<std::optional<TimePoint>, TimePoint> cases[] = {
+        {std::nullopt, kNow + 60s}, {kNow + 10s, kNow + 10s}, {kNow + 90s, kNow + 60s}};
+    for (const auto& [end, expires] : cases) {
+        put(end);
+        BOOST_TEST(site.cache.find_in_memory("key", expires - 1us));
+        BOOST_TEST(!site.cache.find_in_memory("key", expires));
+        BOOST_TEST(site.cache.find_in_memcached("key", expires - 1us));
+        BOOST_TEST(!site.cache.find_in_memcached("key", expires));
+        BOOST_TEST((site.cache.find("key", kNow)->expires == expires));
+    }
+    site.server.flush();
+    site.cache.invalidate("nothing");
+    Cache empty(site.cache_options, site.store);
+    site.fill(empty, "late", [&] { return note_hard_end(kNow), "value"; });
+    site.fill(
+        empty, "never", [] { return "value"; }, 0ms);
+    BOOST_TEST(!empty.find("late", kNow - 1s));
+    BOOST_TEST(!empty.find("never", kNow - 1s));
+}
+
+BOOST_AUTO_TEST_CASE(a_hit_tells_the_enclosing_collection_what_it_was_made_from) {
+    Site site;
+    site.fill(site.cache, "inner", [&] { return note_hard_end(kNow + 10s), site.title(); });
+    site.cache.invalidate("something else");  // the clock goes on, the entry stays valid
+    const auto label = site.store.clock().read().synced();
+    for (const auto& find : {&Cache::find_in_memory, &Cache::find_in_memcached, &Cache::find}) {
+        const CollectReads collected(0, 0);
+        const auto hit = (site.cache.*find)("inner", kNow);
+        BOOST_REQUIRE(hit);
+        BOOST_TEST(hit->seq < label);
+        const auto reads = collected.reads();
+        BOOST_TEST(reads.epoch == site.store.clock().read().epoch());
+        BOOST_TEST(reads.seq == label);
+        BOOST_TEST(reads.tags == hit->tags, boost::test_tools::per_element());
+        BOOST_TEST((reads.hard_end == kNow + 10s));
+        BOOST_TEST(reads.storable);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_miss_tells_nothing) {
+    Site site;
+    site.fill_title();
+    site.retitle("new title");
+    const CollectReads collected(7, 8);
+    BOOST_TEST(!site.cache.find("title", kNow));
+    BOOST_TEST(!site.cache.find("unknown", kNow));
+    BOOST_TEST(collected.reads().tags.empty());
+    BOOST_TEST(collected.reads().seq == 8u);
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_found_or_stored_while_the_thread_writes) {
+    Site site;
+    site.fill_title();
+    {
+        auto write = site.store.write();
+        for (const auto& find : {&Cache::find_in_memory, &Cache::find_in_memcached, &Cache::find})
+            BOOST_TEST(!(site.cache.*find)("title", kNow));
+        const auto reading = site.store.clock().read();
+        site.cache.put("written", "value", reads_of(reading.epoch(), reading.synced()), 60s, kNow);
+    }
+    BOOST_TEST(site.cache.find("title", kNow));
+    BOOST_TEST(!site.cache.find("written", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_of_another_epoch_too_new_or_not_storable_is_not_stored) {
+    Site site;
+    const auto reading = site.store.clock().read();
+    auto unstorable = reads_of(reading.epoch(), reading.synced());
+    unstorable.storable = false;
+    const Reads wrong[] = {reads_of(reading.epoch() + 1, reading.synced()), reads_of(reading.epoch(), reading.synced() + 1), unstorable};
+    for (const auto& reads : wrong) site.cache.put("key", "value", reads, 60s, kNow);
+    BOOST_TEST(!site.cache.find("key", kNow));
+    BOOST_TEST(site.server.keys().empty());
+    site.cache.put("key", "value", reads_of(reading.epoch(), reading.synced()), 60s, kNow);
+    BOOST_TEST(site.cache.find("key", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(a_new_epoch_knows_no_old_entry) {
+    Site site;
+    site.fill_title();
+    const auto source = site.store.change_source();
+    source->renew_epoch(site.store.clock().read().epoch());
+    site.store.clock().sync(*source);
+    BOOST_TEST(!site.cache.find_in_memory("title", kNow));
+    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    site.fill_title();
+    BOOST_TEST(site.cache.find_in_memory("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(another_build_or_prefix_shares_nothing) {
+    Site site;
+    site.fill_title();
+    auto other_build = site.cache_options, other_prefix = site.cache_options;
+    other_build.build = "build 2";
+    other_prefix.prefix = "other:";
+    BOOST_TEST(!Cache(other_build, site.store).find("title", kNow));
+    BOOST_TEST(!Cache(other_prefix, site.store).find("title", kNow));
+    BOOST_TEST(Cache(site.cache_options, site.store).find("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(a_lease_that_ran_out_is_renewed_by_whoever_may_wait) {
+    Site site;
+    site.fill_title();
+    while (site.store.clock().read().is_fresh()) std::this_thread::sleep_for(20ms);  // nobody follows the database here
+    BOOST_TEST(!site.cache.find_in_memory("title", kNow));
+    BOOST_TEST(site.cache.find("title", kNow));
+    BOOST_TEST(site.cache.find_in_memory("title", kNow));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(servers)
+
+BOOST_AUTO_TEST_CASE(keys_may_be_any_bytes) {
+    Site site;
+    const std::string keys[] = {"",
+                                " ",
+                                "\r\n",
+                                std::string("a\0b", 3),
+                                std::string("a\0c", 3),
+                                "\r\nset injected 0 0 1\r\n1\r\n",
+                                "\xff\xfe",
+                                "a b c",
+                                std::string(100'000, 'k'),
+                                std::string(100'000, 'k') + "2"};
+    for (const auto& key : keys) {
+        site.fill(site.cache, key, [&] { return "entry " + key; });
+        BOOST_TEST(site.cache.set(key, "raw " + key, 60s));
+    }
+    Cache other_process(site.cache_options, site.store);
+    for (const auto& key : keys) BOOST_TEST_CONTEXT(key.substr(0, 40)) {
+            BOOST_TEST((text(other_process.find(key, kNow)) == "entry " + key));
+            BOOST_TEST((other_process.get(key) == "raw " + key));
+        }
+    const auto names = site.server.keys();
+    BOOST_TEST(names.size() == 2 * std::size(keys));
+    for (const auto& name : names) BOOST_TEST(name.starts_with("recto%3A"));  // as the dump writes a colon
+}
+
+BOOST_AUTO_TEST_CASE(what_lies_under_our_name_is_used_only_if_it_is_the_entry) {
+    Site site;
+    site.fill_title("title");
+    const auto dumped = site.server.keys();
+    BOOST_REQUIRE(dumped.size() == 1u);
+    const auto name = "recto:" + dumped[0].substr(std::string_view("recto%3A").size());
+    const auto item = site.server.value(name);
+    const auto found_with = [&](std::string_view lie) {
+        site.server.put(name, lie);
+        Cache other_process(site.cache_options, site.store);
+        return text(other_process.find("title", kNow));
+    };
+    BOOST_TEST(found_with(item) == "old title");
+    std::mt19937 random(7);
+    for (int round = 0; round < 200; ++round) {
+        auto damaged = item;
+        damaged[random() % damaged.size()] ^= static_cast<char>(1 << random() % 8);
+        BOOST_TEST(found_with(damaged) == "(absent)");
+    }
+    for (const auto size : {0u, 1u, 19u, 20u, 21u}) BOOST_TEST(found_with(item.substr(0, size)) == "(absent)");
+
+    Hash128 hash{};  // the name says it: so these are sealed as we would do it
+    for (std::size_t i = 0; i < hash.size(); ++i)
+        hash[i] = static_cast<std::uint8_t>(std::stoi(name.substr(std::string_view("recto:").size() + 2 * i, 2), nullptr, 16));
+    auto entry = decode_entry(item, hash);
+    BOOST_REQUIRE(entry);
+    const auto found_if = [&](const std::function<void(CacheEntry&)>& change) {
+        auto changed = *entry;
+        change(changed);
+        return found_with(encode_entry(changed, hash));
+    };
+    BOOST_TEST(found_if([](auto&) {}) == "old title");
+    BOOST_TEST(found_if([](auto& e) { e.key = "another"; }) == "(absent)");  // as if two keys had one hash
+    BOOST_TEST(found_if([](auto& e) { ++e.epoch; }) == "(absent)");
+    BOOST_TEST(found_if([](auto& e) { e.expires = kNow; }) == "(absent)");
+    BOOST_TEST(found_if([](auto& e) { e.seq = ~std::uint64_t{0}; }) == "(absent)");
+    site.retitle("new title");
+    BOOST_TEST(found_with(item) == "(absent)");  // a node that comes back with old data
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_dies_is_missed_and_used_again_when_it_is_back) {
+    Site site;
+    site.fill_title();
+    BOOST_REQUIRE(site.cache.set("raw", "value", 60s));
+    site.server.kill();
+    BOOST_TEST(!site.cache.get("raw"));
+    BOOST_TEST(!site.cache.set("raw", "value", 60s));
+    BOOST_TEST(!site.cache.remove("raw"));
+    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(text(site.cache.find("title", kNow)) == "old title");  // of process memory
+    site.retitle("new title");
+    BOOST_TEST(!site.cache.find("title", kNow));
+    site.fill_title();
+    BOOST_TEST(text(site.cache.find("title", kNow)) == "new title");
+    BOOST_TEST(!site.cache.server_stats().at(0).reachable);
+
+    site.server.restart();
+    BOOST_TEST(site.cache.server_stats().at(0).reachable);
+    const auto back = std::chrono::steady_clock::now() + 2s;
+    while (!site.cache.find_in_memcached("title", kNow) && std::chrono::steady_clock::now() < back) site.fill_title();
+    BOOST_TEST(text(site.cache.find_in_memcached("title", kNow)) == "new title");
+}
+
+BOOST_AUTO_TEST_CASE(a_flushed_server_is_a_miss) {
+    Site site;
+    site.fill_title();
+    site.server.flush();
+    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(site.cache.find("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_too_large_for_memcached_stays_in_process_memory) {
+    Site site;
+    site.fill(site.cache, "large", [] { return std::string(2'000'000, 'x'); });
+    BOOST_TEST(!site.cache.find_in_memcached("large", kNow));
+    BOOST_TEST(site.cache.find_in_memory("large", kNow));
+    site.fill_title();
+    BOOST_TEST(site.cache.find_in_memcached("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(raw_items_are_what_was_set_and_know_no_clock) {
+    Site site;
+    auto other_build = site.cache_options;
+    other_build.build = "build 2";
+    Cache other_host(other_build, site.store);
+    BOOST_TEST(!site.cache.get("key"));
+    BOOST_TEST(site.cache.set("key", std::string("a\0\r\n", 4), 60s));
+    BOOST_TEST((other_host.get("key") == std::string("a\0\r\n", 4)));
+    BOOST_TEST(site.cache.set("key", "", 60s));
+    BOOST_TEST((other_host.get("key") == ""));
+    BOOST_TEST(!site.cache.find("key", kNow));
+    BOOST_TEST(other_host.remove("key"));
+    BOOST_TEST(!site.cache.remove("key"));
+    BOOST_TEST(!site.cache.get("key"));
+    BOOST_TEST(!site.cache.set("key", "value", 0ms));
+}
+
+BOOST_AUTO_TEST_CASE(a_prefix_that_would_break_the_protocol_is_refused_at_the_start) {
+    Site site;
+    for (const auto& prefix : {std::string("two words"), std::string("line\r\n"), std::string("\x80"), std::string(201, 'p')}) {
+        auto options = site.cache_options;
+        options.prefix = prefix;
+        BOOST_CHECK_THROW(Cache(options, site.store), std::runtime_error);
+    }
+    for (const auto& prefix : {std::string(), std::string(200, 'p')}) {
+        auto options = site.cache_options;
+        options.prefix = prefix;
+        Cache cache(options, site.store);
+        BOOST_TEST(cache.set("key", "value", 60s));
+        BOOST_TEST((cache.get("key") == "value"));
+    }
+}
+
+// Whoever reads after an acknowledged write sees it or something newer, whatever level answers.
+BOOST_AUTO_TEST_CASE(readers_never_see_older_than_acknowledged_while_a_writer_writes) {
+    Site site;
+    Cache other_process(site.cache_options, site.store);
+    site.retitle("0");
+    std::atomic<int> acknowledged = 0, older = 0, hits = 0;
+    std::atomic<bool> ending = false;
+    std::vector<std::thread> readers;
+    for (int thread = 0; thread < 3; ++thread)
+        readers.emplace_back([&, thread] {
+            auto& cache = thread == 0 ? other_process : site.cache;
+            while (!ending) {
+                const int at_least = acknowledged;
+                const auto hit = thread == 1 ? cache.find_in_memcached("title", kNow) : cache.find("title", kNow);
+                if (hit) {
+                    ++hits;
+                    if (std::stoi(hit->bytes) < at_least) ++older;
+                    continue;
+                }
+                const auto reading = site.store.fresh_reading();
+                if (!reading) continue;
+                const CollectReads collected(reading->epoch(), reading->synced());
+                auto title = site.title();
+                cache.put("title", std::move(title), collected.reads(), 60s, kNow);
+            }
+        });
+    for (int version = 1; version <= 150; ++version) {
+        site.retitle(std::to_string(version));
+        acknowledged = version;
+        std::this_thread::sleep_for(3ms);
+    }
+    ending = true;
+    for (auto& reader : readers) reader.join();
+    BOOST_TEST(older == 0);
+    BOOST_TEST(hits > 150);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
