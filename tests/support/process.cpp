@@ -17,24 +17,47 @@ namespace recto {
 
 namespace {
 
-struct FileActions {
-    FileActions() { posix_spawn_file_actions_init(&value); }
-    ~FileActions() { posix_spawn_file_actions_destroy(&value); }
+class FileActions {
+public:
+    explicit FileActions(const ProcessSetup& setup) {
+        posix_spawn_file_actions_init(&actions_);
+        if (setup.input < 0) posix_spawn_file_actions_addopen(&actions_, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+        for (const auto& [from, to] : {std::pair{setup.input, STDIN_FILENO}, {setup.output, STDOUT_FILENO}, {setup.errors, STDERR_FILENO}})
+            if (from >= 0) posix_spawn_file_actions_adddup2(&actions_, from, to);
+    }
+    ~FileActions() { posix_spawn_file_actions_destroy(&actions_); }
     FileActions(const FileActions&) = delete;
     FileActions& operator=(const FileActions&) = delete;
-    posix_spawn_file_actions_t value{};
+
+    [[nodiscard]] const posix_spawn_file_actions_t* get() const { return &actions_; }
+
+private:
+    posix_spawn_file_actions_t actions_{};
 };
+
+// As execve(2) wants them; the strings must outlive it.
+std::vector<char*> pointers(const std::vector<std::string>& words) {
+    std::vector<char*> all;
+    for (const auto& word : words) all.push_back(const_cast<char*>(word.c_str()));
+    all.push_back(nullptr);
+    return all;
+}
+
+// getenv(3) finds the first one of a name, so the test's own come last.
+std::vector<std::string> environment_of(const ProcessSetup& setup) {
+    auto all = setup.environment;
+    for (char** variable = environ; *variable != nullptr; ++variable) all.emplace_back(*variable);
+    return all;
+}
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& command) {
-    std::vector<char*> arguments;
-    for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    FileActions actions;
-    posix_spawn_file_actions_addopen(&actions.value, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    const int error = posix_spawnp(&pid_, arguments[0], &actions.value, nullptr, arguments.data(), environ);
-    if (error != 0) throw std::system_error(error, std::generic_category(), "cannot start " + command.at(0));
+Process::Process(const std::vector<std::string>& command, const ProcessSetup& setup) {
+    const FileActions actions(setup);
+    const auto environment = environment_of(setup);
+    const int error =
+        posix_spawnp(&pid_, command.at(0).c_str(), actions.get(), nullptr, pointers(command).data(), pointers(environment).data());
+    if (error != 0) throw std::system_error(error, std::generic_category(), "cannot start " + command[0]);
 }
 
 Process::Process(Process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}

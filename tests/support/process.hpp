@@ -10,10 +10,17 @@
 
 namespace recto {
 
+struct ProcessSetup {
+    int input = -1;  // standard input, output and errors; -1: /dev/null, and the test's own
+    int output = -1;
+    int errors = -1;
+    std::vector<std::string> environment = {};  // `NAME=value`, before the test's own
+};
+
 class Process {
 public:
-    // `command[0]` is looked for in PATH; standard input is /dev/null, the outputs are the test's own. Throws if it can't be started.
-    explicit Process(const std::vector<std::string>& command);
+    // `command[0]` is looked for in PATH. Throws if it can't be started.
+    explicit Process(const std::vector<std::string>& command, const ProcessSetup& setup = {});
     Process(Process&& other) noexcept;
     Process& operator=(Process&& other) noexcept;
     ~Process();  // kill -9, and waits
