@@ -95,13 +95,13 @@ packages-build packages-run packages-test packages-lint packages-bench: packages
 	@etc/dev/packages $*
 
 # The SQL that the program carries inside itself.
-$(BUILD)/generated/migrations.cpp: $(wildcard modules/store/migrations/*.sql) modules/store/triggers.sql
+$(BUILD)/generated/migrations.cpp: $(sort $(wildcard modules/store/migrations/*.sql)) modules/store/triggers.sql
 	@mkdir -p $(@D)
-	@{ echo '#include "store/schema.hpp"'; echo 'namespace recto {'; echo 'namespace {'; echo 'constexpr SqlFile kMigrations[] = {'; \
-	   for file in $(sort $(filter %.sql,$(filter-out %/triggers.sql,$^))); do \
-	     printf '{"%s", R"sql(' "$$(basename $$file .sql)"; cat $$file; echo ')sql"},'; done; \
-	   echo '};'; echo '}'; echo 'std::span<const SqlFile> migration_files() { return kMigrations; }'; \
-	   printf 'std::string_view triggers_file() { return R"sql('; cat modules/store/triggers.sql; echo ')sql"; }'; echo '}'; } >$@.new
+	@{ echo '#include "store/schema.hpp"'; echo 'namespace recto {'; echo 'constexpr SqlFile kMigrations[] = {'; \
+	   for file in $(filter-out %/triggers.sql,$^); do \
+	     printf '{"%s", R"sql(' $$(basename $$file .sql); cat $$file; echo ')sql"},'; done; \
+	   printf '};\nSchema current_schema() { return {kMigrations, R"sql('; cat modules/store/triggers.sql; \
+	   echo ')sql"}; }'; echo '}'; } >$@.new
 	@mv $@.new $@
 $(BUILD)/generated/%.o: $(BUILD)/generated/%.cpp | packages-build
 	$(CXX) $(STANDARD) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<

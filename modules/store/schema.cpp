@@ -24,10 +24,10 @@ Migration migration_of(const SqlFile& file) {
 
 std::string version_sentence(std::int64_t version) { return ": its schema has number " + std::to_string(version); }
 
-void refuse_newer(Connection& connection, std::int64_t version) {
-    if (version <= newest_schema()) return;
+void refuse_newer(Connection& connection, std::int64_t version, const Schema& schema) {
+    if (version <= schema.number()) return;
     throw std::runtime_error(connection.file().string() + version_sentence(version) + ", this program knows those up to " +
-                             std::to_string(newest_schema()) + ": install a newer Recto");
+                             std::to_string(schema.number()) + ": install a newer Recto");
 }
 
 void refuse_foreign(Connection& connection, std::int64_t version) {
@@ -77,17 +77,17 @@ void renew_epoch(Connection& connection) {
     connection.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{static_cast<std::int64_t>(new_epoch(old))});
 }
 
-std::vector<Migration> apply(Connection& connection, std::int64_t version) {
+std::vector<Migration> apply(Connection& connection, std::int64_t version, const Schema& schema) {
     std::vector<Migration> applied;
     drop_triggers(connection);
-    for (const auto& file : migration_files()) {
+    for (const auto& file : schema.migrations) {
         auto migration = migration_of(file);
         if (migration.number <= version) continue;
         connection.run_script(std::string(file.text));
         applied.push_back(std::move(migration));
     }
-    connection.run_script(std::string(triggers_file()));
-    connection.run_script("PRAGMA user_version = " + std::to_string(newest_schema()));
+    connection.run_script(std::string(schema.triggers));
+    connection.run_script("PRAGMA user_version = " + std::to_string(schema.number()));
     return applied;
 }
 
@@ -99,16 +99,17 @@ std::string_view coarse_tag(std::string_view table) {
     return {};
 }
 
-std::int64_t newest_schema() { return migration_of(migration_files().back()).number; }
+std::int64_t Schema::number() const { return migration_of(migrations.back()).number; }
 
-std::int64_t schema_of(Connection& connection) { return connection.integer("PRAGMA user_version"); }
+std::int64_t schema_number_of(Connection& connection) { return connection.integer("PRAGMA user_version"); }
 
 void expect_current_schema(Connection& connection) {
-    const auto version = schema_of(connection);
-    refuse_newer(connection, version);
-    if (version == newest_schema()) return;
-    throw std::runtime_error(connection.file().string() + version_sentence(version) + ", this program needs " +
-                             std::to_string(newest_schema()) + ": run `recto migrate`");
+    const auto version = schema_number_of(connection);
+    const auto needed = current_schema().number();
+    refuse_newer(connection, version, current_schema());
+    if (version == needed) return;
+    throw std::runtime_error(connection.file().string() + version_sentence(version) + ", this program needs " + std::to_string(needed) +
+                             ": run `recto migrate`");
 }
 
 Triggers triggers_of(Connection& connection) {
@@ -120,30 +121,32 @@ Triggers triggers_of(Connection& connection) {
 }
 
 // SQLite keeps the texts nearly as they were written: asking it is simpler than knowing how nearly.
-Triggers expected_triggers() {
+Triggers expected_triggers(const Schema& schema) {
     Connection connection("", Connection::Mode::in_memory, std::chrono::milliseconds(0));
-    apply(connection, 0);
+    apply(connection, 0, schema);
     return triggers_of(connection);
 }
 
 // All of it in one transaction: a database is at one version, with its triggers, or untouched. Whoever comes second waits at BEGIN and
 // finds nothing left to do.
-std::vector<Migration> migrate(const StoreOptions& options) {
+std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema) {
     make_private_file(options.file);
     Connection connection(options.file, Connection::Mode::create, std::max(options.busy_timeout, kMigrationPatience));
     connection.execute("PRAGMA foreign_keys = OFF");  // a migration may have to rebuild a table that others refer to
     Transaction transaction(connection, "BEGIN IMMEDIATE");
-    const auto version = schema_of(connection);
-    refuse_newer(connection, version);
+    const auto version = schema_number_of(connection);
+    refuse_newer(connection, version, schema);
     refuse_foreign(connection, version);
-    if (version == newest_schema() && triggers_of(connection) == expected_triggers()) return {};
+    if (version == schema.number() && triggers_of(connection) == expected_triggers(schema)) return {};
 
-    if (version > 0 && version < newest_schema()) back_up(options, version + 1);
-    auto applied = apply(connection, version);
+    if (version > 0 && version < schema.number()) back_up(options, version + 1);
+    auto applied = apply(connection, version, schema);
     expect_whole_references(connection);
     renew_epoch(connection);
     transaction.commit();
     return applied;
 }
+
+std::vector<Migration> migrate(const StoreOptions& options) { return migrate(options, current_schema()); }
 
 }  // namespace recto

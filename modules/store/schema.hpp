@@ -15,24 +15,32 @@
 
 namespace recto {
 
-// modules/store/migrations/*.sql and triggers.sql, which the Makefile puts into the program.
 struct SqlFile {
     std::string_view name;  // 001_initial
     std::string_view text;
 };
-[[nodiscard]] std::span<const SqlFile> migration_files();
-[[nodiscard]] std::string_view triggers_file();
+
+// modules/store/migrations/*.sql and triggers.sql, which the Makefile puts into the program.
+struct Schema {
+    std::span<const SqlFile> migrations;
+    std::string_view triggers;
+
+    [[nodiscard]] std::int64_t number() const;  // of the last migration
+};
+[[nodiscard]] Schema current_schema();
 
 // The tag that a read of the table depends on; empty for tables whose changes nobody caches.
 [[nodiscard]] std::string_view coarse_tag(std::string_view table);
 
-[[nodiscard]] std::int64_t newest_schema();
-[[nodiscard]] std::int64_t schema_of(Connection& connection);
+[[nodiscard]] std::int64_t schema_number_of(Connection& connection);
 void expect_current_schema(Connection& connection);
 
 // Names and texts, sorted.
 using Triggers = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Triggers triggers_of(Connection& connection);
-[[nodiscard]] Triggers expected_triggers();
+[[nodiscard]] Triggers expected_triggers(const Schema& schema = current_schema());
+
+// As migrate(options), to the given schema.
+std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema);
 
 }  // namespace recto

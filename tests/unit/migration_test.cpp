@@ -1,0 +1,226 @@
+#define BOOST_TEST_MODULE migration
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "store/schema.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Folder {
+    TemporaryFolder folder;
+    StoreOptions options{folder.path() / "data" / "blog.db", folder.path() / "run", 5000ms};
+
+    [[nodiscard]] fs::path backup(int number) const { return options.file.string() + ".before-" + std::to_string(number); }
+};
+
+std::int64_t number(const fs::path& file, std::string_view sql) { return Connection(file, Connection::Mode::read, 5000ms).integer(sql); }
+
+void run(const fs::path& file, const std::string& sql) { Connection(file, Connection::Mode::create, 5000ms).run_script(sql); }
+
+std::string sentence_of(const std::function<void()>& code) {
+    try {
+        code();
+    } catch (const std::runtime_error& error) {
+        return error.what();
+    }
+    return "nothing was thrown";
+}
+
+// This program's schema and one more migration.
+struct NextSchema {
+    explicit NextSchema(std::string_view second) : files{current_schema().migrations[0], SqlFile{"002_more", second}} {}
+
+    std::array<SqlFile, 2> files;
+    Schema schema{files, current_schema().triggers};
+};
+
+constexpr auto kUser = "INSERT INTO user (name, slug, created_at) VALUES ('ada', 'ada', 0)";
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(migration)
+
+BOOST_AUTO_TEST_CASE(a_new_database_is_private_and_complete) {
+    Folder folder;
+    const auto applied = migrate(folder.options);
+    BOOST_REQUIRE(applied.size() == 1);
+    BOOST_TEST(applied[0].number == 1);
+    BOOST_TEST(applied[0].name == "initial");
+    BOOST_CHECK(fs::status(folder.options.file).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+    BOOST_TEST(number(folder.options.file, "PRAGMA user_version") == 1);
+    BOOST_TEST(number(folder.options.file, "SELECT epoch > 0 FROM clock") == 1);
+    BOOST_TEST(!fs::exists(folder.backup(1)));
+    BOOST_CHECK_NO_THROW(Store::open(folder.options));
+}
+
+BOOST_AUTO_TEST_CASE(a_second_run_changes_nothing) {
+    Folder folder;
+    migrate(folder.options);
+    const auto epoch = number(folder.options.file, "SELECT epoch FROM clock");
+    const auto schema = number(folder.options.file, "PRAGMA schema_version");
+    BOOST_TEST(migrate(folder.options).empty());
+    BOOST_TEST(number(folder.options.file, "SELECT epoch FROM clock") == epoch);
+    BOOST_TEST(number(folder.options.file, "PRAGMA schema_version") == schema);
+}
+
+BOOST_AUTO_TEST_CASE(a_migration_keeps_a_copy_and_begins_a_new_epoch) {
+    Folder folder;
+    migrate(folder.options);
+    run(folder.options.file, kUser);
+    const auto epoch = number(folder.options.file, "SELECT epoch FROM clock");
+
+    const NextSchema next("ALTER TABLE user ADD COLUMN password TEXT; UPDATE user SET name = 'Ada';");
+    const auto applied = migrate(folder.options, next.schema);
+    BOOST_REQUIRE(applied.size() == 1);
+    BOOST_TEST(applied[0].number == 2);
+    BOOST_TEST(applied[0].name == "more");
+    BOOST_TEST(number(folder.options.file, "SELECT count(*) FROM user WHERE name = 'Ada' AND password IS NULL") == 1);
+    BOOST_TEST(number(folder.options.file, "SELECT epoch FROM clock") > epoch);
+
+    BOOST_TEST(number(folder.backup(2), "PRAGMA user_version") == 1);
+    BOOST_TEST(number(folder.backup(2), "SELECT count(*) FROM user WHERE name = 'ada'") == 1);
+    BOOST_TEST(number(folder.backup(2), "SELECT epoch FROM clock") == epoch);
+    BOOST_CHECK(fs::status(folder.backup(2)).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+    BOOST_TEST(!fs::exists(folder.backup(2).string() + ".unfinished"));
+}
+
+BOOST_AUTO_TEST_CASE(a_table_that_others_refer_to_can_be_rebuilt) {
+    Folder folder;
+    migrate(folder.options);
+    run(folder.options.file, std::string(kUser) + "; INSERT INTO token (hash, user, created_at) VALUES ('ff', 1, 0)");
+    const NextSchema next(R"(
+        CREATE TABLE new_user (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, slug TEXT NOT NULL UNIQUE,
+                               active INTEGER NOT NULL DEFAULT 1, created_at INTEGER NOT NULL, email TEXT) STRICT;
+        INSERT INTO new_user SELECT *, NULL FROM user;
+        DROP TABLE user;
+        ALTER TABLE new_user RENAME TO user;)");
+    BOOST_TEST(migrate(folder.options, next.schema).size() == 1u);
+    BOOST_TEST(number(folder.options.file, "SELECT count(*) FROM token JOIN user ON user.id = token.user") == 1);
+    Connection connection(folder.options.file, Connection::Mode::read, 5000ms);
+    BOOST_CHECK(triggers_of(connection) == expected_triggers(next.schema));
+}
+
+BOOST_AUTO_TEST_CASE(a_migration_that_fails_leaves_everything_as_it_was) {
+    for (const auto* broken : {"ALTER TABLE user ADD COLUMN x TEXT; SELECT nonsense;", "PRAGMA foreign_keys = ON; DELETE FROM user;"}) {
+        BOOST_TEST_CONTEXT(broken) {
+            Folder folder;
+            migrate(folder.options);
+            run(folder.options.file, std::string(kUser) + "; INSERT INTO token (hash, user, created_at) VALUES ('ff', 1, 0)");
+            const auto epoch = number(folder.options.file, "SELECT epoch FROM clock");
+            const NextSchema next(broken);
+            BOOST_CHECK_THROW(migrate(folder.options, next.schema), std::runtime_error);
+            BOOST_TEST(number(folder.options.file, "PRAGMA user_version") == 1);
+            BOOST_TEST(number(folder.options.file, "SELECT count(*) FROM token JOIN user ON user.id = token.user") == 1);
+            BOOST_TEST(number(folder.options.file, "SELECT epoch FROM clock") == epoch);
+            BOOST_TEST(migrate(folder.options).empty());  // the triggers are there too
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(lost_triggers_are_put_back_with_a_new_epoch) {
+    Folder folder;
+    migrate(folder.options);
+    const auto epoch = number(folder.options.file, "SELECT epoch FROM clock");
+    run(folder.options.file, "DROP TRIGGER user_before_delete; CREATE TRIGGER \"o\"\"dd\" AFTER INSERT ON tag BEGIN SELECT 1; END");
+    BOOST_TEST(migrate(folder.options).empty());
+    BOOST_TEST(number(folder.options.file, "SELECT epoch FROM clock") > epoch);
+    Connection connection(folder.options.file, Connection::Mode::read, 5000ms);
+    BOOST_CHECK(triggers_of(connection) == expected_triggers());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_ours_to_open_is_refused_with_a_sentence) {
+    Folder missing;
+    BOOST_TEST(sentence_of([&] { (void)Store::open(missing.options); }).find("blog.db: cannot open") != std::string::npos);
+    BOOST_TEST(!fs::exists(missing.options.file));
+
+    Folder empty;
+    fs::create_directories(empty.options.file.parent_path());
+    run(empty.options.file, "PRAGMA user_version");
+    BOOST_TEST(sentence_of([&] { (void)Store::open(empty.options); }).find("run `recto migrate`") != std::string::npos);
+
+    Folder newer;
+    const NextSchema next("CREATE TABLE later (id INTEGER)");
+    migrate(newer.options, next.schema);
+    BOOST_TEST(sentence_of([&] { (void)Store::open(newer.options); }).find("install a newer Recto") != std::string::npos);
+    BOOST_TEST(sentence_of([&] { migrate(newer.options); }).find("install a newer Recto") != std::string::npos);
+
+    Folder foreign;
+    fs::create_directories(foreign.options.file.parent_path());
+    run(foreign.options.file, "CREATE TABLE recipes (id INTEGER)");
+    BOOST_TEST(sentence_of([&] { migrate(foreign.options); }).find("not Recto's") != std::string::npos);
+
+    Folder garbage;
+    fs::create_directories(garbage.options.file.parent_path());
+    std::ofstream(garbage.options.file) << std::string(5000, 'x');
+    BOOST_TEST(sentence_of([&] { migrate(garbage.options); }).find("blog.db") != std::string::npos);
+    BOOST_TEST(sentence_of([&] { (void)Store::open(garbage.options); }).find("blog.db") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(of_several_at_once_one_migrates) {
+    Folder folder;
+    const NextSchema next("CREATE TABLE later (id INTEGER)");
+    for (const auto& schema : {current_schema(), next.schema}) {
+        std::vector<pid_t> children;
+        for (int i = 0; i < 4; ++i) {
+            const auto child = ::fork();
+            if (child == 0) {
+                int applied = 9;
+                try {
+                    applied = static_cast<int>(migrate(folder.options, schema).size());
+                } catch (const std::exception& error) {
+                    std::cerr << "child: " << error.what() << '\n';
+                }
+                ::_exit(applied);
+            }
+            children.push_back(child);
+        }
+        int sum = 0;
+        for (const auto child : children) {
+            int status = 0;
+            ::waitpid(child, &status, 0);
+            sum += WEXITSTATUS(status);
+        }
+        BOOST_TEST(sum == 1);
+    }
+    BOOST_TEST(number(folder.options.file, "PRAGMA user_version") == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_migration_killed_at_any_moment_is_done_by_the_next) {
+    std::mt19937 random(11);
+    for (int round = 0; round < 20; ++round) {
+        Folder folder;
+        const auto child = ::fork();
+        if (child == 0) {
+            migrate(folder.options);
+            ::_exit(0);
+        }
+        ::usleep(static_cast<useconds_t>(random() % 30'000));
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+        migrate(folder.options);
+        BOOST_TEST(number(folder.options.file, "PRAGMA user_version") == 1);
+        BOOST_TEST(number(folder.options.file, "SELECT epoch > 0 FROM clock") == 1);
+        Connection connection(folder.options.file, Connection::Mode::read, 5000ms);
+        BOOST_CHECK(triggers_of(connection) == expected_triggers());
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
