@@ -12,6 +12,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -39,6 +40,10 @@ public:
     ~LogSession();
     LogSession(const LogSession&) = delete;
     LogSession& operator=(const LogSession&) = delete;
+
+private:
+    struct Sink;
+    std::unique_ptr<Sink> sink_;
 };
 
 inline constexpr std::string_view kDefaultLogger = "recto";

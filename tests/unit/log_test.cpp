@@ -1,0 +1,775 @@
+#define BOOST_TEST_MODULE log
+#include "log/log.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <new>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <boost/test/unit_test.hpp>
+
+#include "log/meter.hpp"
+#include "tests/support/temporary_folder.hpp"
+#include "util/context.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+Lines lines_of(const std::string& text) {
+    Lines lines;
+    for (std::size_t begin = 0; begin < text.size();) {
+        const auto end = std::min(text.find('\n', begin), text.size());
+        lines.push_back(text.substr(begin, end - begin));
+        begin = end + 1;
+    }
+    return lines;
+}
+
+std::vector<int> backup_numbers(const fs::path& file) {
+    std::vector<int> numbers;
+    const auto prefix = file.filename().string() + '.';
+    for (const auto& entry : fs::directory_iterator(file.parent_path()))
+        if (const auto name = entry.path().filename().string(); name.starts_with(prefix))
+            numbers.push_back(std::stoi(name.substr(prefix.size())));
+    std::ranges::sort(numbers);
+    return numbers;
+}
+
+fs::path backup(const fs::path& file, int number) { return file.string() + '.' + std::to_string(number); }
+
+// Of all the files, the oldest line first.
+Lines all_lines(const fs::path& file) {
+    std::string text;
+    auto numbers = backup_numbers(file);
+    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) text += read_file(backup(file, *number));
+    if (fs::exists(file)) text += read_file(file);
+    return lines_of(text);
+}
+
+// `2026-11-22 20:30:16.123456Z pid tid body`; the whole is empty when the line isn't like that.
+struct Parts {
+    std::string time, pid, tid, body;
+};
+
+bool is_time(std::string_view text) {
+    constexpr std::string_view kForm = "dddd-dd-dd dd:dd:dd.ddddddZ";
+    return std::ranges::equal(text, kForm, [](char c, char form) { return form == 'd' ? c >= '0' && c <= '9' : c == form; });
+}
+
+bool is_number(std::string_view text) { return !text.empty() && text.find_first_not_of("0123456789") == text.npos; }
+
+Parts parts_of(const std::string& line) {
+    const auto pid = std::min<std::size_t>(line.size(), 28);
+    const auto tid = line.find(' ', pid) + 1;
+    const auto body = line.find(' ', tid) + 1;
+    if (pid < 28 || tid == 0 || body == 0) return {};
+    Parts parts{line.substr(0, 27), line.substr(pid, tid - pid - 1), line.substr(tid, body - tid - 1), line.substr(body)};
+    return is_time(parts.time) && line[27] == ' ' && is_number(parts.pid) && is_number(parts.tid) ? parts : Parts{};
+}
+
+std::string body_of(const std::string& line) { return parts_of(line).body; }
+
+// Null when the line isn't a whole event.
+json::value event_of(const std::string& line) {
+    json::error_code problem;
+    auto event = json::parse(body_of(line), problem);
+    return problem ? json::value{} : event;
+}
+
+std::vector<json::value> events_of(const fs::path& file) {
+    std::vector<json::value> events;
+    for (const auto& line : all_lines(file))
+        if (auto event = event_of(line); !event.is_null()) events.push_back(std::move(event));
+    return events;
+}
+
+template <class Work>
+pid_t in_child(const Work& work) {
+    const auto pid = ::fork();
+    if (pid != 0) return pid;
+    try {
+        work();
+        ::_exit(0);
+    } catch (const std::exception& problem) {
+        (void)!::write(STDERR_FILENO, problem.what(), std::strlen(problem.what()));
+        ::_exit(1);
+    }
+}
+
+int exit_status(pid_t pid) {
+    int status = 0;
+    BOOST_REQUIRE(::waitpid(pid, &status, 0) == pid);
+    return status;
+}
+
+template <class Condition>
+bool wait_for(std::chrono::milliseconds limit, const Condition& condition) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > deadline) return false;
+        std::this_thread::sleep_for(2ms);
+    }
+    return true;
+}
+
+// One writer is a thread of a process; it logs 0, 1, 2… and says in `logged`, memory shared by the processes, how far it came.
+constexpr int kThreads = 2;
+constexpr std::size_t kMaxWriters = 256;
+using Counter = std::atomic<std::int64_t>;
+
+class Counters {
+public:
+    Counters() {
+        void* memory = ::mmap(nullptr, sizeof(Counter) * kMaxWriters, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        BOOST_REQUIRE(memory != MAP_FAILED);
+        counters_ = new (memory) Counter[kMaxWriters]{};
+    }
+    ~Counters() { ::munmap(counters_, sizeof(Counter) * kMaxWriters); }
+    Counters(const Counters&) = delete;
+    Counters& operator=(const Counters&) = delete;
+
+    Counter& operator[](int writer) const { return counters_[writer]; }
+
+private:
+    Counter* counters_;
+};
+
+void log_numbers(int writer, std::int64_t count, Counter& logged) {
+    for (std::int64_t number = 0; number < count; ++number) {
+        log_event("number", {{"writer", writer}, {"number", number}});
+        logged = number + 1;
+    }
+}
+
+pid_t start_writers(const LogOptions& options, int process, std::int64_t count, const Counters& logged) {
+    return in_child([&] {
+        const LogSession session(options);
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < kThreads; ++i) {
+            const auto writer = process * kThreads + i;
+            threads.emplace_back([writer, count, &logged] { log_numbers(writer, count, logged[writer]); });
+        }
+    });
+}
+
+struct Numbers {
+    std::map<std::int64_t, std::vector<std::int64_t>> of_writer;  // in the order of the files
+    std::size_t malformed = 0;
+};
+
+Numbers numbers_in(const fs::path& file) {
+    Numbers numbers;
+    for (const auto& line : all_lines(file)) {
+        const auto event = event_of(line);
+        if (event.is_null())
+            ++numbers.malformed;
+        else
+            numbers.of_writer[event.at("data").at("writer").as_int64()].push_back(event.at("data").at("number").as_int64());
+    }
+    return numbers;
+}
+
+bool counts_up(const std::vector<std::int64_t>& numbers) {
+    return std::ranges::adjacent_find(numbers, [](auto a, auto b) { return b != a + 1; }) == numbers.end();
+}
+
+std::uint64_t largest_file(const fs::path& file) {
+    std::uint64_t largest = fs::file_size(file);
+    for (const auto number : backup_numbers(file)) largest = std::max<std::uint64_t>(largest, fs::file_size(backup(file, number)));
+    return largest;
+}
+
+void write_text(const fs::path& file, std::string_view text) { std::ofstream(file, std::ios::app) << text; }
+
+struct ErrorOutput {
+    explicit ErrorOutput(const fs::path& file) { ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_line_is_time_pid_tid_and_the_event_with_its_request) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    {
+        const LogSession session({.file = file});
+        log_event("outside", {{"a", 1}});
+        RequestContext context{"0123456789abcdef", "203.0.113.9", {}};
+        const ContextScope scope(context);
+        log_event("anonymous");
+        context.user_id = 12;
+        log_event("known", {1, 2.5, true, nullptr, "text"}, "recto.blog", Level::error);
+        log_message(Level::info, "Fetching blogs from \"database\"");
+    }
+    const auto lines = lines_of(read_file(file));
+    const char* const bodies[] = {
+        R"({"ev":"outside","data":{"a":1}})",
+        R"({"ev":"anonymous","data":null,"txid":"0123456789abcdef"})",
+        R"({"ev":"known","data":[1,2.5,true,null,"text"],"txid":"0123456789abcdef","uid":12})",
+        R"(Fetching blogs from "database" txid=0123456789abcdef uid=12)",
+    };
+    BOOST_REQUIRE(lines.size() == std::size(bodies));
+    for (std::size_t i = 0; i < lines.size(); ++i) BOOST_TEST(body_of(lines[i]) == bodies[i]);
+
+    const auto parts = parts_of(lines[0]);
+    BOOST_TEST(parts.pid == std::to_string(::getpid()));
+    BOOST_TEST(parts.tid == std::to_string(::gettid()));
+    const auto now = std::time(nullptr);
+    std::tm read{};
+    BOOST_REQUIRE(::strptime(parts.time.c_str(), "%Y-%m-%d %H:%M:%S", &read) != nullptr);
+    BOOST_TEST(std::abs(::timegm(&read) - now) <= 5);
+}
+
+BOOST_AUTO_TEST_CASE(the_time_is_utc_and_never_goes_back_within_a_thread) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log"});
+    for (int i = 0; i < 2000; ++i) log_event("tick");
+    const auto lines = lines_of(read_file(folder / "recto.log"));
+    BOOST_REQUIRE(lines.size() == 2000u);
+    BOOST_TEST(std::ranges::is_sorted(lines, {}, [](const auto& line) { return line.substr(0, 27); }));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_below_the_level_is_not_written) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    const std::pair<const char*, std::size_t> expected[] = {{"debug", 4}, {"info", 3}, {"warning", 2}, {"error", 1}};
+    for (const auto& [word, count] : expected) BOOST_TEST_CONTEXT(word) {
+            fs::remove(file);
+            const LogSession session({.file = file, .level = parse_level(word).value()});
+            for (const auto level : {Level::debug, Level::info, Level::warning, Level::error}) {
+                log_event("event", {}, kDefaultLogger, level);
+                BOOST_TEST(log_enabled(level) == (level >= parse_level(word).value()));
+            }
+            BOOST_TEST(lines_of(read_file(file)).size() == count);
+        }
+    for (const auto* word : {"", "Info", "warn", "off", "info "}) BOOST_TEST(!parse_level(word));
+}
+
+BOOST_AUTO_TEST_CASE(without_a_session_warnings_go_to_standard_error) {
+    const TemporaryFolder folder;
+    const auto output = folder / "stderr";
+    BOOST_REQUIRE(exit_status(in_child([&] {
+                      const ErrorOutput redirected(output);
+                      log_event("before", {}, kDefaultLogger, Level::info);
+                      log_event("before", {}, kDefaultLogger, Level::warning);
+                      { const LogSession session({.file = folder / "recto.log"}); }
+                      log_message(Level::error, "after");
+                      log_message(Level::info, "after");
+                  })) == 0);
+    const auto lines = lines_of(read_file(output));
+    BOOST_REQUIRE(lines.size() == 2u);
+    BOOST_TEST(body_of(lines[0]) == R"({"ev":"before","data":null})");
+    BOOST_TEST(body_of(lines[1]) == "after");
+    BOOST_TEST(read_file(folder / "recto.log").empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_at_the_start_is_an_exception_with_its_path) {
+    const TemporaryFolder folder;
+    write_text(folder / "file", "x");
+    fs::create_directory(folder / "folder");
+    for (const auto& path : {folder / "file" / "recto.log", folder / "folder"}) BOOST_TEST_CONTEXT(path)
+    BOOST_CHECK_EXCEPTION(LogSession({.file = path}), std::system_error,
+                          [&](const auto& problem) { return std::string(problem.what()).find(folder.path()) != std::string::npos; });
+    const LogSession possible({.file = folder / "a" / "b" / "recto.log"});
+    BOOST_TEST((fs::status(folder / "a" / "b").permissions() == static_cast<fs::perms>(0750)));
+}
+
+BOOST_AUTO_TEST_CASE(an_event_name_that_is_not_one_is_logged_as_data) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log"});
+    const std::string longest(64, 'a');
+    for (const auto& name : {std::string("get_blogs.by-author2"), longest}) log_event(name);
+    for (const auto& name :
+         {std::string{}, longest + 'a', std::string("Get"), std::string("a b"), std::string("a\"b"), std::string("a\nb")})
+        log_event(name, {{"token", "x"}});
+
+    const auto events = events_of(folder / "recto.log");
+    BOOST_REQUIRE(events.size() == 8u);
+    BOOST_TEST(events[0].at("ev").as_string() == "get_blogs.by-author2");
+    BOOST_TEST(events[1].at("ev").as_string() == longest);
+    for (std::size_t i = 2; i < events.size(); ++i) BOOST_TEST(events[i].at("ev").as_string() == "invalid_event");
+    BOOST_TEST(json::serialize(events[7].at("data")) == R"({"event":"a\nb","data":{"token":"********"}})");
+}
+
+BOOST_AUTO_TEST_CASE(secrets_are_masked_at_any_depth) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log"});
+    for (const auto* key : {"password", "token", "cookie", "authorization", "csrf", "Set-Cookie", "new_password", "csrfmiddlewaretoken",
+                            "HTTP_AUTHORIZATION", "X-CSRFToken", "client_secret"}) {
+        const json::value secret{{key, "hush"}};
+        log_event("secret", secret);
+        log_event("secret", {{"list", {1, {{"deep", secret}}}}});
+        log_event("secret", {{key, {{"inner", "hush"}}}});
+    }
+    log_event("open", {{"author", "hush"}, {"pass", "hush"}});
+    const auto text = read_file(folder / "recto.log");
+    BOOST_TEST(lines_of(text).size() == 34u);
+    BOOST_TEST(text.find("hush") == text.find(R"(hush","pass":"hush"}})"));
+}
+
+// G7
+BOOST_AUTO_TEST_CASE(random_bytes_never_break_a_line) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log", .max_record = Size{1024}});
+    std::mt19937 random(7);  // NOLINT: the same bytes in each run
+    const auto bytes = [&](std::size_t most) {
+        std::string text(random() % (most + 1), '\0');
+        for (auto& c : text) c = static_cast<char>(random() % 3 == 0 ? random() % 40 : random());
+        return text;
+    };
+    constexpr int kRounds = 4000;
+    for (int i = 0; i < kRounds; ++i) {
+        const RequestContext context{bytes(80), {}, random()};
+        const ContextScope scope(context);
+        log_event(i % 2 == 0 ? "fuzz" : bytes(70), {{bytes(10), bytes(600)}, {"list", {bytes(100), 1e300 * 1e300, -0.0, ~0ull}}});
+        log_message(Level::info, bytes(1500));
+    }
+    const auto text = read_file(folder / "recto.log");
+    BOOST_TEST(is_utf8(text));
+    BOOST_TEST(std::ranges::none_of(text, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\n') || c == 0x7F; }));
+    for (const auto* raw : {"\xC2\x80", "\xC2\x9B", "\xE2\x80\xA8", "\xE2\x80\xA9"}) BOOST_TEST(text.find(raw) == text.npos);
+
+    const auto lines = lines_of(text);
+    BOOST_REQUIRE(lines.size() == 2u * kRounds);
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+        BOOST_REQUIRE(lines[i].size() < 1024);
+        if (i % 2 == 0) BOOST_REQUIRE(event_of(lines[i]).is_object());
+    }
+}
+
+void check_event(const std::string& line, const std::string& text) {
+    const auto event = event_of(line);
+    BOOST_REQUIRE(event.is_object());
+    const auto* const cut = event.as_object().if_contains("cut");
+    if (cut == nullptr) {
+        BOOST_REQUIRE(event.at("data").at("text").as_string() == text);
+        return;
+    }
+    const auto whole = R"({"text":)" + json_string(text) + '}';
+    const auto& kept = event.at("data").as_string();
+    BOOST_REQUIRE(line.size() > 930);
+    BOOST_REQUIRE(whole.starts_with(std::string_view(kept)));
+    BOOST_REQUIRE(static_cast<std::size_t>(cut->as_int64()) == whole.size() - kept.size());
+}
+
+void check_message(const std::string& line, const std::string& text) {
+    const auto body = body_of(line);
+    const auto mark = body.find(" cut=");
+    if (mark == body.npos) {
+        BOOST_REQUIRE(body == text);
+        return;
+    }
+    BOOST_REQUIRE(line.size() > 930);
+    BOOST_REQUIRE(text.starts_with(body.substr(0, mark)));
+    BOOST_REQUIRE(std::stoul(body.substr(mark + 5)) == text.size() - mark);
+}
+
+// G5
+BOOST_AUTO_TEST_CASE(a_record_is_cut_where_it_would_be_too_long_and_says_so) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log", .max_record = Size{1000}});
+    // As they stand, and as they look in a message.
+    const std::pair<const char*, const char*> units[] = {{"a", "a"},
+                                                         {"\"", "\""},
+                                                         {"\\", R"(\\)"},
+                                                         {"\n", R"(\n)"},
+                                                         {"\xC3\xA9", "\xC3\xA9"},
+                                                         {"\xE2\x82\xAC", "\xE2\x82\xAC"},
+                                                         {"\xF0\x9F\x98\x80", "\xF0\x9F\x98\x80"}};
+    std::vector<std::pair<std::string, std::string>> logged;
+    for (const auto& [raw, shown] : units)
+        for (std::string text, escaped; text.size() < 1100;) {
+            text += raw;
+            escaped += shown;
+            log_event("cut", {{"text", text}});
+            log_message(Level::info, text);
+            logged.emplace_back(text, escaped);
+        }
+    const auto lines = lines_of(read_file(folder / "recto.log"));
+    BOOST_REQUIRE(lines.size() == 2 * logged.size());
+    for (std::size_t i = 0; i < logged.size(); ++i) {
+        const auto &event = lines[2 * i], &message = lines[2 * i + 1];
+        BOOST_REQUIRE(std::max(event.size(), message.size()) < 1000);
+        BOOST_REQUIRE((is_utf8(event) && is_utf8(message)));
+        check_event(event, logged[i].first);
+        check_message(message, logged[i].second);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(fifty_megabytes_in_one_event_are_one_line_of_the_usual_limit) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log", .max_bytes = Size{256u << 10}});
+    log_event("small", {{"n", 1}});
+    log_event("huge", json::string(50u << 20, 'x'));
+    log_event("small", {{"n", 2}});
+    const auto lines = all_lines(folder / "recto.log");
+    BOOST_REQUIRE(lines.size() == 3u);
+    BOOST_TEST(lines[1].size() < 64u << 10);
+    BOOST_TEST(lines[1].size() > 63u << 10);
+    const auto event = event_of(lines[1]);
+    BOOST_TEST(event.at("cut").as_int64() + static_cast<std::int64_t>(event.at("data").as_string().size()) == (50 << 20) + 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_line_longer_than_the_file_may_be_has_a_file_of_its_own) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    const LogSession session({.file = file, .max_bytes = Size{100}, .backup_count = 20});
+    for (int i = 0; i < 10; ++i) log_event("wide", {{"n", i}, {"text", json::string(200, 'x')}});
+    BOOST_TEST(backup_numbers(file).size() == 9u);
+    BOOST_TEST(all_lines(file).size() == 10u);
+}
+
+// G1
+BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_order) {
+    const TemporaryFolder folder;
+    const Counters logged;
+    const LogOptions options{
+        .file = folder / "logs" / "recto.log", .max_bytes = Size{40'000}, .backup_count = 400, .max_record = Size{512}};
+    constexpr int kProcesses = 4;
+    constexpr std::int64_t kLines = 2500;
+
+    std::vector<pid_t> writers;
+    for (int process = 0; process < kProcesses; ++process) writers.push_back(start_writers(options, process, kLines, logged));
+    for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);
+
+    const auto numbers = numbers_in(options.file);
+    BOOST_TEST(numbers.malformed == 0u);
+    BOOST_TEST(numbers.of_writer.size() == static_cast<std::size_t>(kProcesses * kThreads));
+    for (const auto& [writer, list] : numbers.of_writer) BOOST_TEST_CONTEXT("writer " << writer) {
+            BOOST_TEST(list.size() == static_cast<std::size_t>(kLines));
+            BOOST_TEST(list.front() == 0);
+            BOOST_TEST(counts_up(list));
+        }
+    BOOST_TEST(backup_numbers(options.file).size() > 30u);
+    BOOST_TEST(largest_file(options.file) <= 40'000u + kProcesses * 512u);
+}
+
+BOOST_AUTO_TEST_CASE(exactly_backup_count_backups_are_kept_and_they_are_the_newest_lines) {
+    const TemporaryFolder folder;
+    const Counters logged;
+    const LogOptions options{.file = folder / "recto.log", .max_bytes = Size{20'000}, .backup_count = 5, .max_record = Size{512}};
+    constexpr std::int64_t kLines = 1500;
+
+    std::vector<pid_t> writers;
+    for (int process = 0; process < 4; ++process) writers.push_back(start_writers(options, process, kLines, logged));
+    for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);
+
+    BOOST_TEST(backup_numbers(options.file) == std::vector({1, 2, 3, 4, 5}), boost::test_tools::per_element());
+    BOOST_TEST(largest_file(options.file) <= 20'000u + 4u * 512u);
+    const auto numbers = numbers_in(options.file);
+    BOOST_TEST(numbers.malformed == 0u);
+    std::size_t finished = 0;
+    for (const auto& [writer, list] : numbers.of_writer) {
+        BOOST_TEST(counts_up(list));
+        BOOST_TEST(list.back() == kLines - 1);
+        ++finished;
+    }
+    BOOST_TEST(finished > 0u);
+}
+
+// G2
+BOOST_AUTO_TEST_CASE(processes_killed_at_any_moment_lose_nothing_that_was_logged) {
+    const TemporaryFolder folder;
+    const Counters logged;
+    const LogOptions options{.file = folder / "recto.log", .max_bytes = Size{100'000}, .backup_count = 3000, .max_record = Size{512}};
+    constexpr int kKills = 50;
+    std::mt19937 random(2);  // NOLINT
+
+    std::vector<pid_t> running;
+    int started = 0;
+    const auto start = [&] { running.push_back(start_writers(options, started++, 1'000'000'000, logged)); };
+    const auto kill_one = [&] {
+        const auto victim = running.begin() + static_cast<std::ptrdiff_t>(random() % running.size());
+        ::kill(*victim, SIGKILL);
+        BOOST_TEST(WIFSIGNALED(exit_status(*victim)));
+        running.erase(victim);
+    };
+    while (started < 4) start();
+    for (int i = 0; i < kKills; ++i) {
+        // The newest has begun; then some more, so that any point of its work may be hit.
+        BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
+        kill_one();
+        start();
+    }
+    BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
+    while (!running.empty()) kill_one();
+
+    const auto numbers = numbers_in(options.file);
+    BOOST_TEST(numbers.malformed <= static_cast<std::size_t>(started));
+    BOOST_TEST(backup_numbers(options.file).size() > 20u);
+    BOOST_TEST(backup_numbers(options.file).back() < 3000);
+    for (int writer = 0; writer < started * kThreads; ++writer) BOOST_TEST_CONTEXT("writer " << writer) {
+            const auto found = numbers.of_writer.find(writer);
+            const auto list = found == numbers.of_writer.end() ? std::vector<std::int64_t>{} : found->second;
+            const auto count = static_cast<std::int64_t>(list.size());
+            BOOST_TEST(counts_up(list));
+            BOOST_TEST((list.empty() || list.front() == 0));
+            BOOST_TEST((count == logged[writer] || count == logged[writer] + 1));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_rotation_that_died_half_way_is_healed_by_the_next) {
+    // With 5 backups the chain renames 4 to 5, 3 to 4, 2 to 3, 1 to 2 and the file itself to 1; it died after some of them.
+    for (int dead_after = 1; dead_after <= 5; ++dead_after) BOOST_TEST_CONTEXT("dead after " << dead_after) {
+            const TemporaryFolder folder;
+            const auto file = folder / "recto.log";
+            for (int number = 1; number <= 4; ++number) write_text(backup(file, number), "backup " + std::to_string(number) + '\n');
+            write_text(file, std::string(100, 'x') + '\n');
+            for (int i = 0; i < dead_after; ++i) fs::rename(i == 4 ? file : backup(file, 4 - i), backup(file, 5 - i));
+            const auto before = all_lines(file);
+            {
+                const LogSession session({.file = file, .max_bytes = Size{120}, .backup_count = 5});
+                log_event("next");
+            }
+            auto after = all_lines(file);
+            BOOST_REQUIRE(!after.empty());
+            BOOST_TEST(body_of(after.back()) == R"({"ev":"next","data":null})");
+            after.pop_back();
+            BOOST_TEST(after == before, boost::test_tools::per_element());
+        }
+}
+
+// G6
+BOOST_AUTO_TEST_CASE(the_oldest_backup_goes_also_after_many_restarts) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    std::int64_t number = 0;
+    for (int restart = 0; restart < 20; ++restart) {
+        const LogSession session({.file = file, .max_bytes = Size{1000}, .backup_count = 3});
+        for (int i = 0; i < 25; ++i) log_event("number", {{"writer", 0}, {"number", number++}});
+        const auto numbers = numbers_in(file);
+        BOOST_TEST(numbers.malformed == 0u);
+        BOOST_REQUIRE(!numbers.of_writer.empty());
+        BOOST_TEST(counts_up(numbers.of_writer.at(0)));
+        BOOST_TEST(numbers.of_writer.at(0).back() == number - 1);
+    }
+    BOOST_TEST(backup_numbers(file) == std::vector({1, 2, 3}), boost::test_tools::per_element());
+    BOOST_TEST(largest_file(file) <= 1000u);
+}
+
+// G3
+BOOST_AUTO_TEST_CASE(a_full_disk_costs_exactly_the_lines_that_the_gap_tells) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    constexpr std::int64_t kFull = 1000;
+    constexpr std::int64_t kAfter = 10;
+    BOOST_REQUIRE(exit_status(in_child([&] {
+                      const ErrorOutput redirected(folder / "stderr");
+                      std::signal(SIGXFSZ, SIG_IGN);
+                      rlimit limit{};
+                      ::getrlimit(RLIMIT_FSIZE, &limit);
+                      const rlimit tight{20'050, limit.rlim_max};
+                      const LogSession session({.file = file});
+                      Counter ignored;
+                      ::setrlimit(RLIMIT_FSIZE, &tight);
+                      log_numbers(0, kFull, ignored);
+                      ::setrlimit(RLIMIT_FSIZE, &limit);
+                      log_numbers(1, kAfter, ignored);
+                  })) == 0);
+
+    const auto lines = all_lines(file);
+    std::size_t malformed = 0;
+    std::vector<std::string> kinds;
+    std::int64_t lost = 0;
+    for (const auto& line : lines) {
+        const auto event = event_of(line);
+        if (event.is_null()) {
+            ++malformed;
+        } else if (event.at("ev").as_string() == "log.gap") {
+            lost += event.at("data").at("lost").as_int64();
+            BOOST_TEST(event.at("data").at("secs").is_number());
+            kinds.emplace_back("gap");
+        } else {
+            kinds.push_back(event.at("data").at("writer").as_int64() == 0 ? "full" : "after");
+        }
+    }
+    BOOST_TEST(malformed <= 1u);
+    BOOST_TEST(std::ranges::count(kinds, "gap") == 1);
+    BOOST_TEST(std::ranges::count(kinds, "after") == kAfter);
+    BOOST_TEST(lost > 0);
+    BOOST_TEST(std::ranges::count(kinds, "full") + lost == kFull);
+    // Nothing of after the gap stands before it.
+    const auto gap = std::ranges::find(kinds, "gap");
+    BOOST_TEST(std::ranges::count(kinds.begin(), gap, "after") == 0);
+
+    const auto complaints = lines_of(read_file(folder / "stderr"));
+    BOOST_REQUIRE(complaints.size() == 1u);
+    BOOST_TEST(complaints[0].find(file.string()) != std::string::npos);
+}
+
+// G4. What happens to the file, and what undoes it where it doesn't heal by itself.
+BOOST_AUTO_TEST_CASE(lines_arrive_again_soon_after_a_disaster) {
+    struct Disaster {
+        const char* name;
+        std::function<void(const fs::path&)> strike;
+        std::function<void(const fs::path&)> undo;
+    };
+    const auto nothing = [](const fs::path&) {};
+    const Disaster disasters[] = {
+        {"folder removed", [](const auto& folder) { fs::remove_all(folder); }, nothing},
+        {"folder renamed", [](const auto& folder) { fs::rename(folder, folder.string() + ".old"); }, nothing},
+        {"file renamed", [](const auto& folder) { fs::rename(folder / "recto.log", folder / "other.log"); }, nothing},
+        {"file replaced", [](const auto& folder) { fs::remove(folder / "recto.log"), write_text(folder / "recto.log", "torn"); }, nothing},
+        {"file emptied", [](const auto& folder) { fs::resize_file(folder / "recto.log", 0); }, nothing},
+        {"lock file removed", [](const auto& folder) { fs::remove(folder / ".recto.log.lock"); }, nothing},
+        {"folder is a file", [](const auto& folder) { fs::remove_all(folder), write_text(folder, "x"); },
+         [](const auto& folder) { fs::remove(folder); }},
+        {"folder closed", [](const auto& folder) { fs::permissions(folder, fs::perms::none); },
+         [](const auto& folder) { fs::permissions(folder, fs::perms::owner_all); }},
+    };
+    for (const auto& disaster : disasters) BOOST_TEST_CONTEXT(disaster.name) {
+            const TemporaryFolder folder;
+            const auto logs = folder / "logs";
+            const auto file = logs / "recto.log";
+            BOOST_REQUIRE(exit_status(in_child([&] {
+                              const ErrorOutput redirected(folder / "stderr");
+                              const LogSession session({.file = file});
+                              log_event("before");
+                              disaster.strike(logs);
+                              for (int i = 0; i < 5; ++i) std::this_thread::sleep_for(30ms), log_event("during");
+                              disaster.undo(logs);
+                              const bool recovered = wait_for(2s, [&] {
+                                  log_event("after");
+                                  return fs::exists(file) && read_file(file).find(R"({"ev":"after")") != std::string::npos;
+                              });
+                              if (!recovered) throw std::runtime_error("nothing arrived");
+                          })) == 0);
+            for (const auto& line : lines_of(read_file(file))) BOOST_TEST((line == "torn" || event_of(line).is_object()));
+        }
+}
+
+BOOST_AUTO_TEST_CASE(lines_that_had_nowhere_to_go_are_counted) {
+    const TemporaryFolder folder;
+    const auto logs = folder / "logs";
+    BOOST_REQUIRE(exit_status(in_child([&] {
+                      const ErrorOutput redirected(folder / "stderr");
+                      const LogSession session({.file = logs / "recto.log"});
+                      fs::remove_all(logs);
+                      write_text(logs, "x");
+                      std::this_thread::sleep_for(150ms);
+                      for (int i = 0; i < 100; ++i) log_event("lost");
+                      fs::remove(logs);
+                      std::this_thread::sleep_for(150ms);
+                      log_event("found");
+                  })) == 0);
+    const auto events = events_of(logs / "recto.log");
+    BOOST_REQUIRE(events.size() == 2u);
+    BOOST_TEST(events[0].at("data").at("lost").as_int64() == 100);
+    BOOST_TEST(events[1].at("ev").as_string() == "found");
+}
+
+BOOST_AUTO_TEST_CASE(half_a_line_of_before_the_start_is_ended) {
+    const TemporaryFolder folder;
+    write_text(folder / "recto.log", "half a li");
+    const LogSession session({.file = folder / "recto.log"});
+    log_event("first");
+    const auto lines = lines_of(read_file(folder / "recto.log"));
+    BOOST_REQUIRE(lines.size() == 2u);
+    BOOST_TEST(lines[0] == "half a li");
+    BOOST_TEST(event_of(lines[1]).is_object());
+}
+
+BOOST_AUTO_TEST_CASE(half_a_line_of_a_process_killed_while_writing_costs_no_line_of_another) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    const LogSession session({.file = file});
+    log_event("number", {{"writer", 0}, {"number", 0}});
+
+    struct stat status {};
+    BOOST_REQUIRE(::stat(file.c_str(), &status) == 0);
+    Meter killed(folder / ".recto.log.lock");
+    BOOST_REQUIRE((killed.enter(status.st_ino, 100, 10u << 20) == Meter::Answer::go_on));
+    write_text(file, "half a li");
+
+    for (int i = 1; i < 10; ++i) log_event("number", {{"writer", 0}, {"number", i}});
+    const auto numbers = numbers_in(file);
+    BOOST_TEST(numbers.malformed == 1u);
+    BOOST_TEST(numbers.of_writer.at(0).size() == 10u);
+    BOOST_TEST(counts_up(numbers.of_writer.at(0)));
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_process_that_holds_the_lock_does_not_stop_the_others) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    BOOST_REQUIRE(exit_status(in_child([&] {
+                      const ErrorOutput redirected(folder / "stderr");
+                      const LogSession session({.file = file, .max_bytes = Size{2000}});
+                      Counter ignored;
+                      log_numbers(0, 3, ignored);
+                      const auto lock = FileLock::wait(folder / ".recto.log.lock", FileLock::Mode::exclusive);
+                      const auto begin = std::chrono::steady_clock::now();
+                      log_numbers(1, 1000, ignored);
+                      if (std::chrono::steady_clock::now() - begin > 4s) throw std::runtime_error("waited");
+                  })) == 0);
+    BOOST_TEST(numbers_in(file).of_writer.at(1).size() == 1000u);
+}
+
+// G8
+BOOST_AUTO_TEST_CASE(a_request_never_appears_in_the_line_of_another) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log"});
+    constexpr int kRequests = 1000;
+    const auto serve = [](int thread) {
+        for (int request = 0; request < kRequests; ++request) {
+            const auto id = std::to_string(thread) + '-' + std::to_string(request);
+            const RequestContext context{id, {}, thread * kRequests + request};
+            const ContextScope scope(context);
+            log_event("served", json::string(id), id);
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (int thread = 0; thread < 8; ++thread) threads.emplace_back(serve, thread);
+    }
+    std::set<std::string> seen;
+    for (const auto& event : events_of(folder / "recto.log")) {
+        BOOST_REQUIRE(event.at("txid") == event.at("data"));
+        const auto id = std::string(event.at("txid").as_string());
+        const auto dash = id.find('-');
+        BOOST_REQUIRE(event.at("uid").as_int64() == std::stoi(id.substr(0, dash)) * kRequests + std::stoi(id.substr(dash + 1)));
+        seen.insert(id);
+    }
+    BOOST_TEST(seen.size() == 8u * kRequests);
+}
+
+BOOST_AUTO_TEST_CASE(a_child_has_its_own_pid_in_its_lines) {
+    const TemporaryFolder folder;
+    const auto file = folder / "recto.log";
+    {
+        const LogSession session({.file = file});
+        log_event("parent");
+    }
+    const auto child = in_child([&] {
+        const LogSession session({.file = file});
+        log_event("child");
+    });
+    BOOST_REQUIRE(exit_status(child) == 0);
+    const auto lines = lines_of(read_file(file));
+    BOOST_REQUIRE(lines.size() == 2u);
+    BOOST_TEST(lines[0].find(' ' + std::to_string(::getpid()) + ' ') != std::string::npos);
+    BOOST_TEST(lines[1].find(' ' + std::to_string(child) + ' ' + std::to_string(child) + ' ') != std::string::npos);
+}
