@@ -6,8 +6,9 @@
 //
 // Errors:   none after LogSession is made. A line that can't be written is counted; when writing works again a `log.gap` event says how
 //           many were lost. LogSession throws when the folder can't be made or the file not opened at the start.
-// Threads:  safe to call from any thread and any number of processes with the same file.
+// Threads:  safe to call from any thread and any number of processes with the same file. A session is not for the child of a fork().
 // Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record per process.
+//           A program that may meet RLIMIT_FSIZE ignores SIGXFSZ; then it is a full disk.
 // Source:   Python's RotatingFileHandler for names (`recto.log.1` is the newest backup); CWE-117 for what is escaped.
 #pragma once
 

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 100ms;
-constexpr auto kLockPatience = 250ms;
+constexpr auto kLockPatience = 500ms;
 constexpr auto kLockPause = 500us;
 constexpr auto kRotationRetry = 5s;
 constexpr auto kComplainEvery = 10s;

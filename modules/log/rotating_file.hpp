@@ -10,7 +10,7 @@
 // Threads:  safe to call from any thread, and from any process with a RotatingFile of its own. Not shared across fork().
 // Limits:   a file has max_bytes (of 32 GB at most), plus at most one line per process. The folder is on this machine's disk (flock,
 // O_APPEND: not NFS).
-//           A process frozen while it rotates delays another's line by 250 ms every 5 s; the file grows meanwhile.
+//           A process frozen while it rotates delays another's line by 500 ms every 5 s; the file grows meanwhile.
 // Time:     a removed, renamed or replaced file or folder is noticed within 100 ms.
 #pragma once
 
