@@ -19,7 +19,6 @@ void prepare_inih() {
     static const bool prepared = [] {
         ini_max_line = static_cast<int>(kMaxLineBytes) + 3;  // CR, LF, NUL
         ini_allow_inline_comments = false;
-        ini_allow_multiline = false;
         return true;
     }();
     static_cast<void>(prepared);
@@ -55,7 +54,7 @@ private:
         rest_.remove_prefix(std::min(end + 1, rest_.size()));
         ++line_;
 
-        auto line = trim(whole);
+        auto line = trim(whole);  // without blanks in front inih never takes it for a continuation
         const bool fits = whole.size() <= kMaxLineBytes && line.size() < static_cast<std::size_t>(size);
         if (!fits) mistake("the line is longer than 8191 bytes");
         if (!fits || !wanted(line)) line = {};
