@@ -63,7 +63,7 @@ int main() {
     const auto scale = nanoseconds_per_cycle();
     const auto row = [&](const char* name, std::uint32_t limit, unsigned processes, std::size_t scopes, bool one_key,
                          std::chrono::microseconds pause) {
-        ThrottleOptions options{.folder = folder, .policies = {}};
+        ThrottleOptions options{.folder = folder, .policies = {}, .clients = one_key ? 64U : 4096U};
         for (std::size_t i = 0; i < 3; ++i) options.policies.push_back({.scope = std::to_string(i), .rate = {limit, 86'400s}});
         std::vector<Throttle::Scope> wanted;
         for (std::size_t i = 0; i < scopes; ++i) wanted.push_back(i);
