@@ -1,7 +1,7 @@
 // request.hpp - one HTTP request as a plain value.
 //
 // Threads:  a plain value.
-// Source:   RFC 3875 (CGI) for where each part comes from, RFC 9110 for what it means.
+// Source:   RFC 3875 (CGI) for where each part comes from, RFC 9110 for what it means; httpoxy (CVE-2016-5385) for HTTP_PROXY.
 #pragma once
 
 #include <optional>
@@ -14,9 +14,9 @@ namespace recto {
 
 struct Request {
     std::string method;      // REQUEST_METHOD
-    std::string path;        // PATH_INFO: decoded by nginx, begins with /
+    std::string path;        // PATH_INFO, else SCRIPT_NAME: decoded by nginx, begins with /
     std::string query;       // QUERY_STRING, not decoded
-    std::string address;     // REMOTE_ADDR; "local" without one (the command line)
+    std::string address;     // REMOTE_ADDR; "local" without one (the command line), "unknown" when it is empty or `unix:`
     std::string request_id;  // REQUEST_ID, set by nginx; empty when absent or not 32 hexadecimal digits
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers;  // names in lower case with dashes, from HTTP_* and CONTENT_TYPE

@@ -25,7 +25,11 @@ struct Response {
 };
 
 // `Status: 200 OK`, the headers, Content-Length and the empty line; no body. A CR, LF or NUL in a header's value becomes a space.
+// Content-Length is counted here, never taken from the headers, and left out where there may be no body.
 [[nodiscard]] std::string header_block(const Response& response);
+
+// Not for 1xx, 204 and 304 (RFC 9110 section 6.4.1).
+[[nodiscard]] bool may_have_body(int status);
 
 [[nodiscard]] std::string_view reason_phrase(int status);
 

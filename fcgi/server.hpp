@@ -1,32 +1,36 @@
-// server.hpp - FastCGI: connections, event threads and a pool. The only file pair that knows libfcgi.
+// server.hpp - FastCGI: connections, event threads and a pool.
 //
 // Event threads hold the listening socket and all idle connections in one epoll set; idle, silent and dribbling connections cost no
 // thread. An event thread asks an Exchange for an answer that needs no waiting; what may block goes to the pool.
 //
-// Errors:   the constructor throws std::system_error when epoll or threads can't be had. What a client does wrong ends its
-//           connection. An exception out of an Exchange is answered with 500 and logged.
-// Threads:  run() blocks the caller; stop() may be called from a signal handler.
+// Errors:   the constructor and run() throw std::system_error when epoll or threads can't be had. What a client does wrong ends its
+//           connection. An exception out of an Exchange is answered with 500 and logged. A request whose client has gone is dropped.
+// Threads:  run() blocks the caller; stop() may be called from a signal handler. The server's own threads block all signals. The
+//           constructor leaves the handlers of all signals as they are, but ignores SIGPIPE.
 // Limits:   max_connections; beyond it the longest idle one is closed. A body over max_body is answered 413 and the connection closed.
-// Source:   the FastCGI specification 1.0; traps of libfcgi 2.4.2 are noted where they are met.
+//           A request must have arrived within io_timeout of its first byte; each write of an answer (8 KB) may take io_timeout.
+// Source:   the FastCGI specification 1.0; traps of libfcgi 2.4.2 are noted where they are met (connection.hpp, record.hpp).
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 
 #include "fcgi/request.hpp"
 #include "fcgi/response.hpp"
+#include "util/context.hpp"
 #include "util/units.hpp"
 
 namespace recto {
 
-// One request between its arrival and its answer.
+// One request between its arrival and its answer. Destroyed early, without answered(), when its client has gone.
 class Exchange {
 public:
     virtual ~Exchange() = default;
 
-    // On an event thread: an answer that needs no waiting, or nothing. Called once, first.
+    // An answer that needs no waiting, or nothing. Called once, first; usually on an event thread.
     virtual std::optional<Response> without_waiting() = 0;
 
     // On a pool thread, if the first gave nothing: goes on where it stopped.
@@ -34,6 +38,9 @@ public:
 
     // After the answer was handed to nginx, on the thread that did it.
     virtual void answered(const Response& response) = 0;
+
+    // Names the request in the log when the server has to report an exception of it.
+    [[nodiscard]] virtual const RequestContext* context() const { return nullptr; }
 };
 
 using BeginExchange = std::function<std::unique_ptr<Exchange>(Request)>;
@@ -48,15 +55,29 @@ struct ServerOptions {
     std::chrono::milliseconds stop_timeout{25'000};
 };
 
+// Since the server was made.
+struct ServerCounts {
+    std::uint64_t accepted = 0;
+    std::uint64_t answered = 0;
+    std::uint64_t aborted = 0;      // requests dropped because the client had gone
+    std::uint64_t malformed = 0;    // connections closed because of what was sent on them
+    std::uint64_t timed_out = 0;    // requests that didn't arrive in time
+    std::uint64_t crowded_out = 0;  // connections closed because of max_connections
+};
+
 class Server {
 public:
     // Takes the listening socket over and makes it non-blocking.
     Server(int listen_fd, const ServerOptions& options, BeginExchange begin);
+
+    // Waits for requests that are still running. Who can't wait after run() has returned false leaves with _exit.
     ~Server();
 
-    // Until stop(); then finishes the requests in flight. False: some were still running after stop_timeout.
+    // Until stop(); then finishes the requests in flight. False: some were still running after stop_timeout. Once only.
     [[nodiscard]] bool run();
     void stop() noexcept;
+
+    [[nodiscard]] ServerCounts counts() const;  // safe to call from any thread
 
 private:
     class Loop;

@@ -1,0 +1,44 @@
+#include <unistd.h>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "fcgi/guarded_exchange.hpp"
+
+namespace recto {
+namespace {
+
+// A CGI program may read no more than CONTENT_LENGTH bytes: nobody promises an end of file (RFC 3875 section 4.2).
+std::optional<Response> read_body(std::string& body, Size max_body) {
+    const char* announced = std::getenv("CONTENT_LENGTH");
+    if (announced == nullptr || *announced == '\0') return std::nullopt;
+    const auto length = parse_integer(announced);
+    if (!length || *length < 0) return body_of_another_length();
+    const auto size = static_cast<std::uint64_t>(*length);
+    if (size > max_body.bytes) return body_too_large();
+    body.resize(size);
+    if (std::fread(body.data(), 1, body.size(), stdin) != body.size()) return body_of_another_length();
+    return std::nullopt;
+}
+
+void print(const Response& response, bool with_body) {
+    auto output = header_block(response);
+    if (with_body) output += response.body_text();
+    std::fwrite(output.data(), 1, output.size(), stdout);
+    std::fflush(stdout);
+}
+
+}  // namespace
+
+void answer_one_cgi_request(const ServerOptions& options, const BeginExchange& begin) {
+    auto request = request_from_environment(::environ);
+    const bool is_head = request.is_head();
+    GuardedExchange exchange;
+    auto response = read_body(request.body, options.max_body);
+    if (!response) response = exchange.start(begin, std::move(request));
+    if (!response) response = exchange.to_the_end();
+    print(*response, !is_head && may_have_body(response->status));
+    exchange.answered(*response);
+}
+
+}  // namespace recto

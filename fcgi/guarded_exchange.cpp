@@ -1,0 +1,50 @@
+#include "fcgi/guarded_exchange.hpp"
+
+#include <exception>
+#include <string>
+
+#include "fcgi/answers.hpp"
+#include "log/log.hpp"
+#include "util/context.hpp"
+
+namespace recto {
+
+Response body_too_large() { return detail(413, "The request's body is too large."); }
+
+Response body_of_another_length() { return detail(400, "The request's body doesn't have the length that Content-Length says."); }
+
+std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Request request) {
+    return guarded([&]() -> std::optional<Response> {
+        exchange_ = begin(std::move(request));
+        return exchange_->without_waiting();
+    });
+}
+
+Response GuardedExchange::to_the_end() {
+    return guarded([&] { return exchange_->to_the_end(); });
+}
+
+void GuardedExchange::answered(const Response& response) {
+    if (exchange_) (void)guarded([&] { return exchange_->answered(response), Response{}; });
+}
+
+template <class Work>
+auto GuardedExchange::guarded(const Work& work) -> decltype(work()) {
+    try {
+        return work();
+    } catch (const std::exception& error) {
+        return failed(error.what());
+    } catch (...) {
+        return failed("an exception of no known type");
+    }
+}
+
+Response GuardedExchange::failed(std::string_view what) const {
+    const auto* context = exchange_ ? exchange_->context() : nullptr;
+    std::optional<ContextScope> scope;
+    if (context != nullptr) scope.emplace(*context);
+    log_message(Level::error, "request failed: " + std::string(what));
+    return server_error();
+}
+
+}  // namespace recto

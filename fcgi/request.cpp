@@ -1,0 +1,72 @@
+#include "fcgi/request.hpp"
+
+#include <algorithm>
+
+namespace recto {
+namespace {
+
+bool is_request_id(std::string_view text) {
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); };
+    return text.size() == 32 && std::ranges::all_of(text, is_hex);
+}
+
+std::string header_name(std::string_view variable) {
+    std::string name(variable);
+    for (auto& c : name) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+        if (c == '_') c = '-';
+    }
+    return name;
+}
+
+// HTTP_PROXY would look like the proxy setting to a program started with our environment. The other two are what CONTENT_TYPE and
+// CONTENT_LENGTH say already: nginx sends both spellings.
+bool is_left_out(std::string_view variable) {
+    return variable == "HTTP_PROXY" || variable == "HTTP_CONTENT_TYPE" || variable == "HTTP_CONTENT_LENGTH";
+}
+
+std::string_view known_address(std::string_view address) { return address.empty() || address == "unix:" ? "unknown" : address; }
+
+void take(Request& request, std::string_view& script, std::string_view name, std::string_view value) {
+    if (name.starts_with("HTTP_")) {
+        if (!is_left_out(name)) request.headers.emplace_back(header_name(name.substr(5)), value);
+    } else if (name == "REQUEST_METHOD") {
+        request.method = value;
+    } else if (name == "PATH_INFO") {
+        request.path = value;
+    } else if (name == "SCRIPT_NAME") {
+        script = value;
+    } else if (name == "QUERY_STRING") {
+        request.query = value;
+    } else if (name == "REMOTE_ADDR") {
+        request.address = known_address(value);
+    } else if (name == "REQUEST_ID") {
+        if (is_request_id(value)) request.request_id = value;
+    } else if (name == "CONTENT_TYPE" && !value.empty()) {  // CGI says "none" with an empty one
+        request.headers.emplace_back("content-type", value);
+    }
+}
+
+}  // namespace
+
+std::optional<std::string_view> Request::header(std::string_view name) const {
+    const auto found = std::ranges::find(headers, name, [](const auto& header) -> std::string_view { return header.first; });
+    if (found == headers.end()) return std::nullopt;
+    return found->second;
+}
+
+Request request_from_environment(const char* const* environment) {
+    Request request;
+    request.address = "local";
+    request.headers.reserve(12);
+    std::string_view script;
+    for (; *environment != nullptr; ++environment) {
+        const std::string_view variable(*environment);
+        const auto equals = variable.find('=');
+        if (equals != std::string_view::npos) take(request, script, variable.substr(0, equals), variable.substr(equals + 1));
+    }
+    if (request.path.empty()) request.path = script;
+    return request;
+}
+
+}  // namespace recto

@@ -1,0 +1,564 @@
+#include "fcgi/server.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <mutex>
+#include <span>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#include "fcgi/connection.hpp"
+#include "fcgi/guarded_exchange.hpp"
+#include "fcgi/queue.hpp"
+#include "fcgi/record.hpp"
+#include "util/file.hpp"
+
+namespace recto {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+using Time = Clock::time_point;
+
+constexpr std::size_t kSpotAnswer = 64u << 10;  // a larger answer is written by the pool: eight writes are enough for an event thread
+constexpr auto kLinger = 2s;
+constexpr auto kStopGrace = 500ms;  // for the rest of a request that is arriving when the server stops
+constexpr auto kStopStep = 20ms;
+
+[[noreturn]] void throw_errno(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+
+UniqueFd checked(int fd, const char* what) {
+    if (fd < 0) throw_errno(what);
+    return UniqueFd(fd);
+}
+
+void signal_event(int fd) noexcept {
+    const std::uint64_t one = 1;
+    (void)!::write(fd, &one, sizeof one);
+}
+
+// Handlers run on the program's own threads. The signals of a crash are for the thread that crashes.
+class WithSignalsBlocked {
+public:
+    WithSignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS}) sigdelset(&all, crash);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~WithSignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    WithSignalsBlocked(const WithSignalsBlocked&) = delete;
+    WithSignalsBlocked& operator=(const WithSignalsBlocked&) = delete;
+
+private:
+    sigset_t before_{};
+};
+
+}  // namespace
+
+// Who may touch a connection is said by the state of its slot. The registration in epoll is edge-triggered and never changed, so an event
+// may reach any event thread at any time, even one that is meant for the connection that had the slot before:
+//
+//   parked    whoever makes it `working` has it
+//   working   somebody has it: an event thread, the pool, the sweep; an event makes it `more`
+//   more      the same, and bytes may have come since they looked: they look again before they let go
+//   free      no connection
+//
+// Slots are reused but not destroyed while threads run. A connection's descriptor is opened and closed under slots_mutex_ only, so that the
+// sweep can shut down one that it doesn't have.
+class Server::Loop {
+public:
+    Loop(int listen_fd, const ServerOptions& options, BeginExchange begin);
+    ~Loop();
+
+    bool run();
+    void stop() noexcept { signal_event(stop_.get()); }
+    ServerCounts counts() const;
+
+private:
+    enum class State : std::uint8_t { free, parked, working, more };
+
+    struct Slot {
+        std::atomic<State> state = State::working;
+        std::atomic<Time> since = Time();            // when it was accepted, its request's first byte was seen, or it was last answered
+        std::atomic<Time> deadline = Time::max();    // for what a parked one waits for
+        std::atomic<Time> read_until = Time::max();  // for a body that the pool is reading
+
+        // The holder's.
+        Connection connection;
+        GuardedExchange exchange;
+        Arrived arrived;
+        std::optional<Response> response;
+        std::string head;  // of the response
+        bool is_head = false;
+        bool is_kept = false;
+        bool has_begun = false;     // part of a request is there
+        bool has_answered = false;  // since it was accepted
+    };
+
+    // Steps of a request. True: the slot is still ours, to be parked. False: it was closed or handed to the pool, and is not to be touched.
+    using Step = bool (Loop::*)(Slot&);
+    struct Job {
+        Slot* slot;
+        Step step;
+    };
+    using Window = std::span<char>;
+
+    struct Counters {
+        std::atomic<std::uint64_t> accepted, answered, aborted, malformed, timed_out, crowded_out;
+    };
+
+    // Threads
+    void start_threads();
+    void watch();
+    void work();
+    void wait_for_stop() const;
+    bool drain();
+
+    // Slots
+    void accept_one(Window window);
+    Slot* take_slot(UniqueFd fd);
+    Slot* free_slot();
+    bool make_room();
+    Slot* take_longest_parked();
+    static bool take_parked(Slot& slot);
+    void on_event(Slot& slot, std::uint32_t events, Window window);
+    void settle(Slot& slot, Window window);
+    void sweep_if_due(Window window);
+    std::vector<Slot*> take_late(Time now);
+    std::vector<Slot*> take_all_parked();
+    bool close(Slot& slot);
+    bool drop(Slot& slot, std::atomic<std::uint64_t>& reason);
+
+    // Requests
+    bool look(Slot& slot, Window window);
+    bool go_on(Slot& slot);
+    bool hung_up(Slot& slot, Window window);
+    bool wait_for_more(Slot& slot, bool has_begun);
+    bool begin(Slot& slot);
+    std::optional<Request> read_request(Slot& slot);
+    bool hand_over(Slot& slot, Step step);
+    bool finish(Slot& slot);
+    bool refuse_large_body(Slot& slot);
+    bool refuse(Slot& slot, Response response);
+    void set_response(Slot& slot, Response response);
+    bool deliver(Slot& slot);
+    bool deliver_and_close(Slot& slot);
+    bool write_response(Slot& slot);
+
+    const ServerOptions options_;
+    const BeginExchange begin_;
+    const Clock::duration tick_;
+    UniqueFd listen_;
+    UniqueFd epoll_;
+    UniqueFd stop_;  // asks run() to end
+    UniqueFd quit_;  // asks the event threads to
+    std::atomic<bool> draining_ = false;
+    std::atomic<bool> quitting_ = false;
+    std::atomic<int> accepting_ = 0;
+    std::atomic<Time> next_sweep_ = Time();
+    Counters counters_{};
+    Queue<Job> jobs_;
+    std::vector<std::thread> threads_;
+
+    mutable std::mutex slots_mutex_;
+    // guarded by slots_mutex_
+    std::condition_variable emptied_;
+    std::deque<Slot> slots_;
+    std::vector<Slot*> free_;
+};
+
+Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange begin)
+    : options_(options),
+      begin_(std::move(begin)),
+      tick_(std::clamp<Clock::duration>(std::min(options.io_timeout, options.idle_timeout) / 4, 10ms, 1s)),
+      listen_(listen_fd),
+      epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+      quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
+    prepare_libfcgi();
+    const int flags = ::fcntl(listen_.get(), F_GETFL);
+    if (flags < 0 || ::fcntl(listen_.get(), F_SETFL, flags | O_NONBLOCK) != 0) throw_errno("the listening socket");
+    // Exclusive: of the worker processes that share the socket, one wakes up for a new connection. Level-triggered, one accept an event:
+    // they share a burst.
+    epoll_event listen{.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.ptr = &listen_}};
+    epoll_event quit{.events = EPOLLIN, .data = {.ptr = &quit_}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listen_.get(), &listen) != 0) throw_errno("epoll_ctl on the listening socket");
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, quit_.get(), &quit) != 0) throw_errno("epoll_ctl on an eventfd");
+}
+
+Server::Loop::~Loop() {
+    quitting_ = true;
+    signal_event(quit_.get());
+    jobs_.close();
+    for (auto& thread : threads_) thread.join();
+}
+
+ServerCounts Server::Loop::counts() const {
+    return {.accepted = counters_.accepted,
+            .answered = counters_.answered,
+            .aborted = counters_.aborted,
+            .malformed = counters_.malformed,
+            .timed_out = counters_.timed_out,
+            .crowded_out = counters_.crowded_out};
+}
+
+// Threads
+
+bool Server::Loop::run() {
+    start_threads();
+    wait_for_stop();
+    return drain();
+}
+
+void Server::Loop::start_threads() {
+    const WithSignalsBlocked blocked;
+    for (int i = 0; i < options_.pool; ++i) threads_.emplace_back([this] { work(); });
+    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { watch(); });
+}
+
+void Server::Loop::watch() {
+    std::vector<char> window(kWindow);
+    const auto timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(tick_).count());
+    while (!quitting_) {
+        epoll_event event{};
+        const int ready = ::epoll_wait(epoll_.get(), &event, 1, timeout);
+        if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
+        if (ready == 1 && event.data.ptr == &listen_)
+            accept_one(window);
+        else if (ready == 1 && event.data.ptr != &quit_)
+            on_event(*static_cast<Slot*>(event.data.ptr), event.events, window);
+        sweep_if_due(window);
+    }
+}
+
+void Server::Loop::work() {
+    std::vector<char> window(kWindow);
+    while (const auto job = jobs_.pop()) {
+        auto& slot = *job->slot;
+        const bool ours = slot.connection.hung_up() ? drop(slot, counters_.aborted) : (this->*job->step)(slot);
+        if (ours) settle(slot, window);
+    }
+}
+
+void Server::Loop::wait_for_stop() const {
+    std::uint64_t value = 0;
+    while (::read(stop_.get(), &value, sizeof value) < 0)
+        if (errno != EINTR) throw_errno("read of an eventfd");
+}
+
+// Others may still accept from the socket: what waits in its backlog is theirs.
+bool Server::Loop::drain() {
+    std::vector<char> window(kWindow);
+    draining_ = true;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listen_.get(), nullptr);
+    for (const auto end = Clock::now() + options_.stop_timeout; Clock::now() < end;) {
+        for (auto* slot : take_all_parked())
+            if (look(*slot, window)) settle(*slot, window);
+        std::unique_lock lock(slots_mutex_);
+        if (emptied_.wait_for(lock, kStopStep, [this] { return accepting_ == 0 && free_.size() == slots_.size(); })) return true;
+    }
+    return false;
+}
+
+// Slots
+
+void Server::Loop::accept_one(Window window) {
+    ++accepting_;  // before draining_ is looked at: drain() waits for us
+    Slot* slot = nullptr;
+    int error = 0;
+    if (!draining_) {
+        UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        error = fd ? 0 : errno;
+        if (fd) slot = take_slot(std::move(fd));
+    }
+    --accepting_;
+    if (slot != nullptr) return settle(*slot, window);
+    const bool is_short = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+    if (is_short && !make_room()) std::this_thread::sleep_for(10ms);  // the listening socket stays ready: don't spin
+}
+
+Server::Loop::Slot* Server::Loop::take_slot(UniqueFd fd) {
+    ++counters_.accepted;
+    auto* slot = free_slot();
+    if (slot == nullptr && make_room()) slot = free_slot();
+    if (slot == nullptr) {
+        ++counters_.crowded_out;
+        return nullptr;
+    }
+    const auto now = Clock::now();
+    slot->since = now;
+    slot->deadline = now + options_.idle_timeout;
+    slot->has_begun = slot->has_answered = false;
+    {
+        const std::lock_guard lock(slots_mutex_);
+        slot->connection.open(std::move(fd), options_.io_timeout);
+    }
+    slot->state = State::working;
+    epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = slot}};
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot->connection.fd(), &event) == 0) return slot;
+    close(*slot);
+    return nullptr;
+}
+
+Server::Loop::Slot* Server::Loop::free_slot() {
+    const std::lock_guard lock(slots_mutex_);
+    if (free_.empty() && slots_.size() < static_cast<std::size_t>(options_.max_connections)) return &slots_.emplace_back();
+    if (free_.empty()) return nullptr;
+    auto* slot = free_.back();
+    free_.pop_back();
+    return slot;
+}
+
+// Closes the connection that has waited longest. False: all are at work.
+bool Server::Loop::make_room() {
+    if (auto* slot = take_longest_parked()) return drop(*slot, counters_.crowded_out), true;
+    return false;
+}
+
+Server::Loop::Slot* Server::Loop::take_longest_parked() {
+    const std::lock_guard lock(slots_mutex_);
+    for (;;) {
+        Slot* longest = nullptr;
+        for (auto& slot : slots_)
+            if (slot.state == State::parked && (longest == nullptr || slot.since.load() < longest->since.load())) longest = &slot;
+        if (longest == nullptr || take_parked(*longest)) return longest;
+    }
+}
+
+bool Server::Loop::take_parked(Slot& slot) {
+    auto expected = State::parked;
+    return slot.state.compare_exchange_strong(expected, State::working);
+}
+
+void Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
+    while (!take_parked(slot)) {
+        auto expected = State::working;
+        if (slot.state.compare_exchange_strong(expected, State::more)) return;
+        if (expected != State::parked) return;
+    }
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+        hung_up(slot, window);
+    else if (look(slot, window))
+        settle(slot, window);
+}
+
+// Parks the connection. Bytes that came while it was held had their event already, so they are looked at first.
+void Server::Loop::settle(Slot& slot, Window window) {
+    for (;;) {
+        auto expected = State::working;
+        if (slot.state.compare_exchange_strong(expected, State::parked)) return;
+        slot.state = State::working;
+        if (!look(slot, window)) return;
+    }
+}
+
+void Server::Loop::sweep_if_due(Window window) {
+    const auto now = Clock::now();
+    auto due = next_sweep_.load();
+    if (now < due || !next_sweep_.compare_exchange_strong(due, now + tick_)) return;
+    for (auto* slot : take_late(now)) {
+        if (slot->deadline.load() > now)  // it was busy again while we took it
+            settle(*slot, window);
+        else if (slot->has_begun)
+            drop(*slot, counters_.timed_out);
+        else
+            close(*slot);
+    }
+}
+
+std::vector<Server::Loop::Slot*> Server::Loop::take_late(Time now) {
+    std::vector<Slot*> late;
+    const std::lock_guard lock(slots_mutex_);
+    for (auto& slot : slots_) {
+        if (slot.read_until.load() <= now) slot.connection.cut_reading();
+        if (slot.deadline.load() <= now && take_parked(slot)) late.push_back(&slot);
+    }
+    return late;
+}
+
+std::vector<Server::Loop::Slot*> Server::Loop::take_all_parked() {
+    std::vector<Slot*> parked;
+    const std::lock_guard lock(slots_mutex_);
+    for (auto& slot : slots_)
+        if (take_parked(slot)) parked.push_back(&slot);
+    return parked;
+}
+
+bool Server::Loop::close(Slot& slot) {
+    slot.exchange.reset();
+    slot.response.reset();
+    const std::lock_guard lock(slots_mutex_);
+    slot.connection.close();
+    slot.state = State::free;
+    free_.push_back(&slot);
+    if (draining_) emptied_.notify_all();
+    return false;
+}
+
+bool Server::Loop::drop(Slot& slot, std::atomic<std::uint64_t>& reason) {
+    ++reason;
+    return close(slot);
+}
+
+// Requests
+
+bool Server::Loop::look(Slot& slot, Window window) {
+    const auto bytes = slot.connection.peek(window);
+    if (!bytes) return slot.has_begun ? drop(slot, counters_.aborted) : close(slot);
+    if (bytes->empty()) return wait_for_more(slot, false);
+
+    slot.arrived = look_at_request(*bytes);
+    switch (slot.arrived.state) {
+        case Arrival::incomplete:
+            return wait_for_more(slot, true);
+        case Arrival::complete:
+        case Arrival::large_body:
+            return go_on(slot);
+        case Arrival::other_role:
+            slot.connection.write_without_waiting(unknown_role_record(slot.arrived.id));
+            break;
+        case Arrival::malformed:
+            break;
+    }
+    return drop(slot, counters_.malformed);
+}
+
+bool Server::Loop::go_on(Slot& slot) {
+    if (slot.arrived.content_length.value_or(0) > options_.max_body.bytes) return hand_over(slot, &Loop::refuse_large_body);
+    if (slot.arrived.state == Arrival::large_body) return hand_over(slot, &Loop::begin);
+    return begin(slot);
+}
+
+// The client closed its side, so nobody reads an answer any more.
+bool Server::Loop::hung_up(Slot& slot, Window window) {
+    const auto bytes = slot.connection.peek(window);
+    return bytes && !bytes->empty() ? drop(slot, counters_.aborted) : close(slot);
+}
+
+bool Server::Loop::wait_for_more(Slot& slot, bool has_begun) {
+    const auto now = Clock::now();
+    if (has_begun && !slot.has_begun) {
+        slot.has_begun = true;
+        slot.since = now;
+        slot.deadline = now + options_.io_timeout;
+    }
+    // When the server stops, an idle connection is closed; one whose request may be on its way gets a moment.
+    const bool is_awaited = slot.has_begun || !slot.has_answered;
+    if (draining_ && !(is_awaited && now < slot.since.load() + kStopGrace)) return close(slot);
+    return true;
+}
+
+bool Server::Loop::begin(Slot& slot) {
+    auto request = read_request(slot);
+    if (!request) return false;
+    auto response = slot.exchange.start(begin_, std::move(*request));
+    if (!response) return hand_over(slot, &Loop::finish);
+    set_response(slot, std::move(*response));
+    const auto size = slot.head.size() + slot.response->body_text().size();
+    if (size > kSpotAnswer || !slot.connection.fits(size)) return hand_over(slot, &Loop::deliver);
+    return deliver(slot);
+}
+
+// Nothing: the slot went its way.
+std::optional<Request> Server::Loop::read_request(Slot& slot) {
+    auto request = slot.connection.take_request();
+    if (!request) return drop(slot, counters_.malformed), std::nullopt;
+    slot.is_head = request->is_head();
+    slot.is_kept = slot.connection.is_kept() && !slot.arrived.more_follows;
+    if (request->address == "local") request->address = "unknown";  // only the command line is local: it isn't throttled
+
+    const auto limit = slot.arrived.content_length.value_or(options_.max_body.bytes);
+    const auto read_until = Clock::now() + options_.io_timeout;
+    slot.read_until = read_until;
+    const bool is_whole = slot.connection.read_body(request->body, limit);
+    slot.read_until = Time::max();
+
+    const auto size = request->body.size();
+    if (!is_whole && size <= limit)
+        drop(slot, Clock::now() < read_until ? counters_.aborted : counters_.timed_out);
+    else if (!is_whole && !slot.arrived.content_length)
+        refuse(slot, body_too_large());
+    else if (slot.arrived.content_length.value_or(size) != size)
+        refuse(slot, body_of_another_length());
+    else
+        return request;
+    return std::nullopt;
+}
+
+bool Server::Loop::hand_over(Slot& slot, Step step) {
+    jobs_.push({&slot, step});
+    return false;
+}
+
+bool Server::Loop::finish(Slot& slot) {
+    set_response(slot, slot.exchange.to_the_end());
+    return deliver(slot);
+}
+
+bool Server::Loop::refuse_large_body(Slot& slot) {
+    if (!slot.connection.take_request()) return drop(slot, counters_.malformed);
+    return refuse(slot, body_too_large());
+}
+
+// Answered by the pool, which waits until the client has stopped sending.
+bool Server::Loop::refuse(Slot& slot, Response response) {
+    set_response(slot, std::move(response));
+    return hand_over(slot, &Loop::deliver_and_close);
+}
+
+void Server::Loop::set_response(Slot& slot, Response response) {
+    slot.head = header_block(response);
+    slot.response = std::move(response);
+}
+
+bool Server::Loop::deliver(Slot& slot) {
+    if (!write_response(slot)) return drop(slot, counters_.aborted);
+    if (!slot.is_kept || draining_) return close(slot);
+    slot.exchange.reset();
+    slot.response.reset();
+    const auto now = Clock::now();
+    slot.since = now;
+    slot.deadline = now + options_.idle_timeout;
+    slot.has_begun = false;
+    slot.has_answered = true;
+    return true;
+}
+
+bool Server::Loop::deliver_and_close(Slot& slot) {
+    if (!write_response(slot)) return drop(slot, counters_.aborted);
+    slot.connection.linger(kLinger);
+    return close(slot);
+}
+
+bool Server::Loop::write_response(Slot& slot) {
+    const bool with_body = !slot.is_head && may_have_body(slot.response->status);
+    if (!slot.connection.write(slot.head, with_body ? slot.response->body_text() : std::string_view())) return false;
+    ++counters_.answered;
+    slot.exchange.answered(*slot.response);
+    return true;
+}
+
+Server::Server(int listen_fd, const ServerOptions& options, BeginExchange begin)
+    : loop_(std::make_unique<Loop>(listen_fd, options, std::move(begin))) {}
+
+Server::~Server() = default;
+
+bool Server::run() { return loop_->run(); }
+
+void Server::stop() noexcept { loop_->stop(); }
+
+ServerCounts Server::counts() const { return loop_->counts(); }
+
+}  // namespace recto

@@ -1,0 +1,109 @@
+#define BOOST_TEST_MODULE record
+#include "fcgi/record.hpp"
+
+#include <boost/test/unit_test.hpp>
+#include <random>
+
+#include "tests/support/fastcgi_client.hpp"
+
+BOOST_TEST_DONT_PRINT_LOG_VALUE(recto::Arrival)
+
+using namespace recto;
+
+namespace {
+
+constexpr int kBegin = 1;
+constexpr int kParams = 4;
+constexpr int kStdin = 5;
+
+Arrival state_of(std::string_view bytes) { return look_at_request(bytes).state; }
+
+std::string padded(std::string record, std::size_t bytes) {
+    record[6] = static_cast<char>(bytes);
+    return record + std::string(bytes, '\0');
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_request_is_complete_with_its_last_byte_and_not_before) {
+    for (const auto& bytes : {fastcgi_request(get_params("/")), fastcgi_request(post_params("/", 300), std::string(300, 'x')),
+                              fastcgi_request(get_params("/", std::string(5000, 'q')), {}, false, 65'535)}) {
+        for (std::size_t size = 0; size < bytes.size(); ++size)
+            BOOST_TEST_CONTEXT(size) BOOST_TEST(state_of(std::string_view(bytes).substr(0, size)) == Arrival::incomplete);
+        BOOST_TEST(state_of(bytes) == Arrival::complete);
+        BOOST_TEST(!look_at_request(bytes).more_follows);
+        BOOST_TEST(look_at_request(bytes + "\1").more_follows);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(parameters_may_be_spread_over_records_and_padded) {
+    const auto content = fastcgi_params(post_params("/", 5)).substr(8);
+    const auto params = content.substr(0, content.size() - 8);
+    std::string bytes = fastcgi_begin();
+    for (std::size_t at = 0; at < params.size(); at += 7) bytes += padded(fastcgi_record(kParams, params.substr(at, 7)), at % 9);
+    bytes += fastcgi_record(kParams, {}) + padded(fastcgi_record(kStdin, "12345"), 3) + fastcgi_record(kStdin, {});
+    BOOST_TEST(state_of(bytes) == Arrival::complete);
+    BOOST_TEST(look_at_request(bytes).content_length.value() == 5u);
+}
+
+BOOST_AUTO_TEST_CASE(a_large_body_is_not_waited_for) {
+    const auto head = fastcgi_begin() + fastcgi_params(post_params("/", kAwaitedBody + 1));
+    BOOST_TEST(state_of(head) == Arrival::large_body);
+    BOOST_TEST(state_of(head.substr(0, head.size() - 1)) == Arrival::incomplete);
+    BOOST_TEST(state_of(fastcgi_begin() + fastcgi_params(post_params("/", kAwaitedBody))) == Arrival::incomplete);
+    // One whose length nobody said is one when it turns out to be.
+    const auto chunked = fastcgi_request(get_params("/"), std::string(kAwaitedBody + 1, 'x'));
+    BOOST_TEST(state_of(std::string_view(chunked).substr(0, chunked.size() - 1)) == Arrival::large_body);
+    BOOST_TEST(state_of(chunked) == Arrival::complete);
+}
+
+BOOST_AUTO_TEST_CASE(another_role_is_told_apart) {
+    for (const int role : {0, 2, 3, 255}) BOOST_TEST_CONTEXT(role) BOOST_TEST(state_of(fastcgi_begin(true, role)) == Arrival::other_role);
+    BOOST_TEST(look_at_request(fastcgi_begin(true, 2, 300)).id == 300);
+    BOOST_TEST(unknown_role_record(0x0102) == std::string("\1\3\1\2\0\10\0\0\0\0\0\0\3\0\0\0", 16));
+}
+
+BOOST_AUTO_TEST_CASE(what_libfcgi_would_misread_is_malformed) {
+    const auto begin = fastcgi_begin();
+    const auto params = fastcgi_params(get_params("/"));
+    using namespace std::string_literals;
+    const std::pair<const char*, std::string> table[] = {
+        {"version", "\2"},
+        {"version of a whole header", "\0\1\0\1\0\10\0\0"s},
+        {"parameters first", params},
+        {"management record", fastcgi_record(9, "\x0f\0FCGI_MPXS_CONNS"s, 0)},
+        {"begin with id 0", fastcgi_begin(true, 1, 0)},
+        {"begin of another size", fastcgi_record(kBegin, "\0\1\0\0\0\0\0"s)},
+        {"padded begin", padded(begin, 8)},
+        {"begin twice", begin + begin},
+        {"another request's begin", begin + fastcgi_begin(true, 1, 2)},
+        {"another request's parameters", begin + fastcgi_params(get_params("/"), 2)},
+        {"body before the parameters' end", begin + params.substr(0, params.size() - 8) + fastcgi_record(kStdin, {})},
+        {"abort", begin + params + fastcgi_record(2, {})},
+        {"padded end of parameters", begin + params.substr(0, params.size() - 8) + padded(fastcgi_record(kParams, {}), 8)},
+        {"padded end of body", begin + params + padded(fastcgi_record(kStdin, {}), 8)},
+        {"a name of 2 GB", begin + fastcgi_stream(kParams, "\xff\xff\xff\xff\xff\xff\xff\xffx"s)},
+        {"a value longer than the rest", begin + fastcgi_stream(kParams, "\1\3Aab"s)},
+        {"a length cut off", begin + fastcgi_stream(kParams, "\1\x80\0"s)},
+        {"a name without a value's length", begin + fastcgi_stream(kParams, "\1"s)},
+        {"a content length that is none", begin + fastcgi_params({{"CONTENT_LENGTH", "12a"}})},
+        {"a negative content length", begin + fastcgi_params({{"CONTENT_LENGTH", "-1"}})},
+        {"more parameters than fit", (begin + fastcgi_params({{"A", std::string(kWindow, 'x')}})).substr(0, kWindow)},
+    };
+    for (const auto& [name, bytes] : table) BOOST_TEST_CONTEXT(name) BOOST_TEST(state_of(bytes) == Arrival::malformed);
+}
+
+BOOST_AUTO_TEST_CASE(nginx_largest_parameters_fit) {
+    FastcgiParams params{{"A", std::string(65'535 - 1 - 5, 'x')}};
+    BOOST_TEST(state_of(fastcgi_request(params)) == Arrival::complete);
+}
+
+BOOST_AUTO_TEST_CASE(no_bytes_at_all_are_read_out_of_bounds) {
+    std::mt19937 random(7);
+    const auto good = fastcgi_request(post_params("/", 40), std::string(40, 'b'));
+    for (int round = 0; round < 200'000; ++round) {
+        auto bytes = good.substr(0, random() % (good.size() + 1));
+        for (auto flips = random() % 4; flips > 0 && !bytes.empty(); --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+        (void)look_at_request(std::string(bytes));  // judged by the sanitisers
+    }
+}
