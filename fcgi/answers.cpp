@@ -8,7 +8,7 @@ Response json_answer(int status, std::string body) {
     Response response;
     response.status = status;
     response.headers.emplace_back("Content-Type", "application/json");
-    response.body = std::make_shared<const std::string>(std::move(body));
+    response.set_body(std::move(body));
     return response;
 }
 

@@ -23,7 +23,7 @@ std::optional<Response> read_body(std::string& body, Size max_body) {
 
 void print(const Response& response, bool with_body) {
     auto output = header_block(response);
-    if (with_body) output += response.body_text();
+    if (with_body) output += response.body();
     std::fwrite(output.data(), 1, output.size(), stdout);
     std::fflush(stdout);
 }

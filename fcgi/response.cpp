@@ -93,7 +93,7 @@ std::string header_block(const Response& response) {
     out += "\r\n";
     for (const auto& [name, value] : response.headers)
         if (!is_same_name(name, "Content-Length")) append_header(out, name, value);
-    if (may_have_body(response.status)) append_header(out, "Content-Length", std::to_string(response.body_text().size()));
+    if (may_have_body(response.status)) append_header(out, "Content-Length", std::to_string(response.body().size()));
     out += "\r\n";
     return out;
 }
@@ -101,6 +101,17 @@ std::string header_block(const Response& response) {
 std::string_view reason_phrase(int status) {
     const auto found = std::ranges::find(kReasons, status, &std::pair<int, std::string_view>::first);
     return found == kReasons.end() ? "Unknown" : found->second;
+}
+
+void Response::set_body(std::string text) {
+    auto own = std::make_shared<const std::string>(std::move(text));
+    body_ = *own;
+    owner_ = std::move(own);
+}
+
+void Response::share_body(std::string_view text, std::shared_ptr<const void> owner) {
+    body_ = text;
+    owner_ = std::move(owner);
 }
 
 }  // namespace recto

@@ -16,12 +16,17 @@ struct Response {
     int status = 200;
     std::vector<std::pair<std::string, std::string>> headers;
 
-    // Shared with the cache where it comes from there: an answer from memory copies no body.
-    std::shared_ptr<const std::string> body;
-
     void set(std::string_view name, std::string value);  // replaces one of that name (compared without case)
     [[nodiscard]] const std::string* header(std::string_view name) const;
-    [[nodiscard]] std::string_view body_text() const { return body ? std::string_view(*body) : std::string_view(); }
+
+    // The body is this response's own, or shared with the cache: an answer from memory copies no body. `owner` keeps the text alive.
+    void set_body(std::string text);
+    void share_body(std::string_view text, std::shared_ptr<const void> owner);
+    [[nodiscard]] std::string_view body() const { return body_; }
+
+private:
+    std::string_view body_;
+    std::shared_ptr<const void> owner_;
 };
 
 // `Status: 200 OK`, the headers, Content-Length and the empty line; no body. A CR, LF or NUL in a header's value becomes a space.

@@ -466,7 +466,7 @@ bool Server::Loop::begin(Slot& slot) {
     auto response = slot.exchange.start(begin_, std::move(*request));
     if (!response) return hand_over(slot, &Loop::finish);
     set_response(slot, std::move(*response));
-    const auto size = slot.head.size() + slot.response->body_text().size();
+    const auto size = slot.head.size() + slot.response->body().size();
     if (size > kSpotAnswer || !slot.connection.fits(size)) return hand_over(slot, &Loop::deliver);
     return deliver(slot);
 }
@@ -544,7 +544,7 @@ bool Server::Loop::deliver_and_close(Slot& slot) {
 
 bool Server::Loop::write_response(Slot& slot) {
     const bool with_body = !slot.is_head && may_have_body(slot.response->status);
-    if (!slot.connection.write(slot.head, with_body ? slot.response->body_text() : std::string_view())) return false;
+    if (!slot.connection.write(slot.head, with_body ? slot.response->body() : std::string_view())) return false;
     ++counters_.answered;
     slot.exchange.answered(*slot.response);
     return true;

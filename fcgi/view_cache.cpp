@@ -43,7 +43,7 @@ bool is_storable(const Response& response) {
 }
 
 void add_validators(Response& response) {
-    response.set("ETag", '"' + hex(hash128(response.body_text())) + '"');
+    response.set("ETag", '"' + hex(hash128(response.body())) + '"');
     response.set("Cache-Control", "no-cache");
 }
 
@@ -52,7 +52,7 @@ std::string pack(const Response& response) {
     bytes += std::to_string(response.status) + '\n';
     for (const auto& [name, value] : response.headers) bytes += name + ": " + value + '\n';
     bytes += '\n';
-    bytes += response.body_text();
+    bytes += response.body();
     return bytes;
 }
 

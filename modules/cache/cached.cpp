@@ -16,6 +16,7 @@ CachedResults::CachedResults(Cache& cache, std::string name, std::chrono::millis
 std::string CachedResults::key(const json::array& arguments) const { return tag_of_all() + text_of_json(arguments); }
 
 CacheHit CachedResults::find(std::string_view key) const { return cache_->find(key, time_now()); }
+CacheHit CachedResults::find_in_memory(std::string_view key) const { return cache_->find_in_memory(key, time_now()); }
 
 void CachedResults::fill(const std::string& key, const std::function<std::optional<std::string>()>& compute) const {
     const auto now = time_now();

@@ -38,6 +38,7 @@ public:
 
     [[nodiscard]] std::string key(const json::array& arguments) const;
     [[nodiscard]] CacheHit find(std::string_view key) const;
+    [[nodiscard]] CacheHit find_in_memory(std::string_view key) const;
 
     // Calls `compute`, which gives the bytes to store, if any.
     void fill(const std::string& key, const std::function<std::optional<std::string>()>& compute) const;
@@ -101,6 +102,12 @@ public:
         std::optional<Result> result;
         results_.fill(key, [&] { return result_to_bytes(result.emplace(function_(arguments...))); });
         return std::move(*result);
+    }
+
+    // A result that is in process memory, without a system call; empty: unknown here, call the function.
+    [[nodiscard]] std::optional<Result> find_in_memory(const std::decay_t<Arguments>&... arguments) const {
+        const auto hit = results_.find_in_memory(key_of(arguments...));
+        return hit ? result_from_bytes<Result>(hit->bytes) : std::nullopt;
     }
 
     void invalidate() const requires(sizeof...(Arguments) > 0) { results_.invalidate_all(); }

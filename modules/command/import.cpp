@@ -19,9 +19,10 @@ void print(const ImportReport& report) {
 void add_import(CLI::App& program, Operator& op) {
     auto* const command = program.add_subcommand("import", "Takes in a folder of Markdown files with YAML front matter; again changes nothing");
     auto* const folder = command->add_option("DIR", "The folder")->required();
-    auto* const force = command->add_flag("--force", std::string("Also over posts that were edited in Recto since"));
+    const auto force = std::make_shared<bool>(false);
+    command->add_flag("--force", *force, "Also over posts that were edited in Recto since");
     command->final_callback([&op, folder, force] {
-        const auto report = import_folder(op.site().store, folder->as<std::string>(), force->count() > 0, time_now());
+        const auto report = import_folder(op.site().store, folder->as<std::string>(), *force, time_now());
         log_event("post.import", {{"added", report.added}, {"updated", report.updated}, {"problems", report.problems.size()}});
         print(report);
         if (!report.problems.empty()) throw Stop{ExitCode::failed};

@@ -11,7 +11,7 @@ namespace {
 Response with_body(int status, std::string body) {
     Response response;
     response.status = status;
-    response.body = std::make_shared<const std::string>(std::move(body));
+    response.set_body(std::move(body));
     return response;
 }
 

@@ -27,7 +27,7 @@ namespace {
 Response text(std::string body) {
     Response response;
     response.set("Content-Type", "text/plain");
-    response.body = std::make_shared<const std::string>(std::move(body));
+    response.set_body(std::move(body));
     return response;
 }
 

@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(what_is_packed_comes_out_the_same) {
     BOOST_REQUIRE(unpacked.has_value());
     BOOST_TEST(unpacked->status == 200);
     BOOST_TEST((unpacked->headers == response.headers));
-    BOOST_TEST(unpacked->body_text() == R"({"blogs":[]})");
+    BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
 }
 
 BOOST_AUTO_TEST_CASE(a_body_from_the_cache_is_shared_and_outlives_the_entry) {
@@ -63,9 +63,9 @@ BOOST_AUTO_TEST_CASE(a_body_from_the_cache_is_shared_and_outlives_the_entry) {
     const auto* const begin = entry->bytes.data();
     const auto* const end = begin + entry->bytes.size();
     const auto unpacked = unpack(entry);
-    BOOST_TEST((unpacked->body_text().data() >= begin && unpacked->body_text().data() < end));
+    BOOST_TEST((unpacked->body().data() >= begin && unpacked->body().data() < end));
     entry.reset();
-    BOOST_TEST(unpacked->body_text() == R"({"blogs":[]})");
+    BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
 }
 
 BOOST_AUTO_TEST_CASE(bytes_that_are_no_packed_answer_are_refused) {
@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(if_none_match_is_a_list_compared_weakly) {
 BOOST_AUTO_TEST_CASE(a_client_that_has_the_answer_gets_304_with_its_headers_and_no_body) {
     const auto response = revalidated(stored_answer(), asking_with(*stored_answer().header("ETag")));
     BOOST_TEST(response.status == 304);
-    BOOST_TEST(response.body_text().empty());
+    BOOST_TEST(response.body().empty());
     BOOST_REQUIRE(response.header("ETag") != nullptr);
     BOOST_TEST(*response.header("ETag") == *stored_answer().header("ETag"));
     BOOST_TEST(*response.header("Cache-Control") == "no-cache");
