@@ -52,7 +52,9 @@ std::unique_ptr<Connection> Database::take_reader() {
 // One that is in doubt (still in a transaction) is closed instead.
 void Database::give_back(std::unique_ptr<Connection> reader) noexcept {
     const std::lock_guard lock(readers_mutex_);
-    reading_.erase(std::ranges::find(reading_, std::this_thread::get_id()));
+    const auto mine = std::ranges::find(reading_, std::this_thread::get_id());
+    assert(mine != reading_.end());  // else the snapshot went to another thread
+    reading_.erase(mine);
     if (reader && !reader->in_transaction()) idle_readers_.push_back(std::move(reader));
 }
 

@@ -6,8 +6,10 @@
 // Errors:   std::runtime_error (DatabaseError with SQLite's extended code) naming the file and the statement. Busy beyond
 //           busy_timeout is DatabaseError with is_busy().
 // Threads:  Store is safe to call from any thread; a Snapshot, a WriteTransaction and their Rows belong to one thread.
-// Limits:   one write transaction at a time per database. The order: read, then write; a Snapshot must end before write() is called on
-//           the same thread (assert).
+// Limits:   one write transaction at a time per database; the threads of a process are served in the order they came. Asserted: Rows
+//           end before their Snapshot or commit(), and a Snapshot ends before write() is called on the same thread.
+//           An INSERT that meets a row of the same key (OR IGNORE, ON CONFLICT) counts as a change of that row even if it does nothing:
+//           where that is the usual case, look first.
 // Source:   SQLite in WAL mode, synchronous FULL, foreign keys on; triggers as in clock.md of the design.
 #pragma once
 
@@ -53,7 +55,8 @@ class Connection;  // store/connection.hpp
 class Statement;
 class Database;  // store/database.hpp
 
-// The rows of one query; resets the statement at its end. Asking a column for another type than it has is an error.
+// The rows of one query; resets the statement at its end. Rows of the same statement may be open side by side. Asking a column for another
+// type than it has is an error.
 class Rows {
 public:
     Rows(Rows&&) noexcept;

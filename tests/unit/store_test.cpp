@@ -59,8 +59,7 @@ std::int64_t add_post(Store& store, std::string_view slug) {
 std::int64_t count_posts(Store& store) {
     auto snapshot = store.read();
     auto rows = snapshot.query("SELECT count(*) FROM post");
-    BOOST_REQUIRE(rows.next());
-    return rows.integer(0);
+    return rows.next() ? rows.integer(0) : throw std::logic_error("no row");  // Boost's macros are for the main thread
 }
 
 bool is_valid(Store& store, const Reads& reads) {
@@ -525,10 +524,15 @@ BOOST_AUTO_TEST_CASE(waiting_for_another_thread_ends_as_busy) {
     auto store = Store::open(folder.options);
     auto write = store.write();
     add_post(write, "held");
+    int refused = 0;
     std::thread([&] {
-        BOOST_CHECK_EXCEPTION((void)store.write(), DatabaseError, [](const auto& error) { return error.is_busy(); });
-        BOOST_CHECK_EXCEPTION((void)store.write(), DatabaseError, [](const auto& error) { return error.is_busy(); });
+        for (int attempt = 0; attempt < 2; ++attempt) try {
+                (void)store.write();
+            } catch (const DatabaseError& error) {
+                refused += error.is_busy();
+            }
     }).join();
+    BOOST_TEST(refused == 2);
     write.commit();
     add_post(store, "next");
     BOOST_TEST(count_posts(store) == 2);
@@ -546,7 +550,7 @@ BOOST_AUTO_TEST_CASE(writers_of_a_process_are_served_in_turn) {
         }
     });
     int longest_wait = 0;
-    for (int i = 0; i < 50; ++i) {
+    for (int i = 0; i < 30; ++i) {
         while (greedy == 0) std::this_thread::yield();
         const int before = greedy;
         auto write = opened.store.write();
@@ -563,7 +567,7 @@ BOOST_AUTO_TEST_CASE(writers_of_a_process_are_served_in_turn) {
 
 BOOST_AUTO_TEST_CASE(no_write_of_two_processes_with_two_threads_is_lost) {
     Folder folder;
-    constexpr int kWrites = 100;
+    constexpr int kWrites = 50;
     const auto process = [&](const std::string& name) {
         return [&folder, name] {
             auto store = Store::open(folder.options);
@@ -599,7 +603,7 @@ BOOST_AUTO_TEST_CASE(a_killed_writer_leaves_nothing_unseen) {
     std::mt19937 random(7);
     int killed_after_commit = 0;
     int unpublished = 0;
-    for (int round = 0; round < 30; ++round) {
+    for (int round = 0; round < 15; ++round) {
         Child writer([&] {
             auto own = Store::open(folder.options);
             for (int i = 0;; ++i) add_post(own, "r" + std::to_string(round) + "-" + std::to_string(i));
