@@ -53,7 +53,7 @@ public:
         : database_(database), reader_(database), transaction_(*reader_.connection, "BEGIN"), position_(position_of(*reader_.connection)) {}
     ~State() { assert(!connection().has_open_rows()); }
 
-    [[nodiscard]] Connection& connection() { return *reader_.connection; }
+    [[nodiscard]] Connection& connection() const { return *reader_.connection; }
     [[nodiscard]] const Position& position() const { return position_; }
 
 private:
