@@ -102,8 +102,6 @@ time_t expiry(std::chrono::milliseconds ttl) {
     return std::clamp<std::chrono::seconds>(std::chrono::ceil<std::chrono::seconds>(ttl), 2s, std::chrono::days(30)).count();
 }
 
-constexpr std::size_t kMaxValue = 1u << 30;  // memcached's own largest
-
 class Result {
 public:
     explicit Result(memcached_st* handle) { memcached_result_create(handle, &result_); }
@@ -117,7 +115,7 @@ private:
     memcached_result_st result_{};
 };
 
-// What memcached_get() does, but it believes whatever the server says: another key's value, a negative length, more than one value.
+// What memcached_get() does; but that takes another key's value, or the first of several, for ours.
 memcached_return_t fetch(memcached_st* handle, std::string_view key, Memcached::Value& value) {
     const char* const keys[] = {key.data()};
     const std::size_t sizes[] = {key.size()};
@@ -128,7 +126,7 @@ memcached_return_t fetch(memcached_st* handle, std::string_view key, Memcached::
     if (rc != MEMCACHED_SUCCESS) return rc;
     value.size = memcached_result_length(result.get());
     const std::string_view found(memcached_result_key_value(result.get()), memcached_result_key_length(result.get()));
-    if (found != key || value.size > kMaxValue) return MEMCACHED_PROTOCOL_ERROR;
+    if (found != key) return MEMCACHED_PROTOCOL_ERROR;
     value.bytes.reset(memcached_result_take_value(result.get()));
     const bool ended = memcached_fetch_result(handle, result.get(), &rc) == nullptr && rc == MEMCACHED_END;
     return ended ? MEMCACHED_SUCCESS : MEMCACHED_PROTOCOL_ERROR;

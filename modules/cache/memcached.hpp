@@ -10,7 +10,8 @@
 // Limits:   waits at most `timeout` each time the server makes it wait, so about once an operation. One that failed, or took more than
 //           three times as long, is not asked for kRetry, then by one caller: a dead server costs the process one timeout a second. A
 //           host name is looked up by the system's resolver, which knows no such limit. A set() that timed out may still be done.
-//           Something else than memcached at the address may end the process: libmemcached asserts that set() is answered like one.
+//           What answers must be memcached: libmemcached writes out of bounds for a negative length, and asserts that a set()
+//           is answered like one. What is stored there may be anything.
 // Source:   memcached's doc/protocol.txt; libmemcached 1.1.4. Found by trying: memcached_pool_fetch doesn't wait for less than a second
 //           and a key with a line break runs commands, so the pool is ours and keys are made by ours alone.
 #pragma once

@@ -50,10 +50,10 @@ std::span<const Value> as_span(std::initializer_list<Value> values) { return {va
 class Snapshot::State {
 public:
     explicit State(Database& database)
-        : database_(database), reader_(database), transaction_(*reader_.connection, "BEGIN"), position_(position_of(*reader_.connection)) {}
+        : reader_(database), transaction_(*reader_.connection, "BEGIN"), position_(position_of(*reader_.connection)) {}
     ~State() { assert(!connection().has_open_rows()); }
 
-    [[nodiscard]] Connection& connection() { return *reader_.connection; }
+    [[nodiscard]] Connection& connection() const { return *reader_.connection; }
     [[nodiscard]] const Position& position() const { return position_; }
 
 private:
@@ -67,7 +67,6 @@ private:
         std::unique_ptr<Connection> connection;
     };
 
-    Database& database_;
     Reader reader_;
     Transaction transaction_;
     Position position_;

@@ -67,7 +67,7 @@ void MemcachedServer::restart() {
     start();
 }
 
-void MemcachedServer::freeze() { process_->signal(SIGSTOP); }
+void MemcachedServer::freeze() { process_->freeze(); }
 void MemcachedServer::thaw() { process_->signal(SIGCONT); }
 
 std::string MemcachedServer::ask(std::string_view text, std::string_view until) const {

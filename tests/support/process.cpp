@@ -75,6 +75,11 @@ void Process::signal(int number) const {
     if (pid_ > 0) ::kill(pid_, number);
 }
 
+void Process::freeze() const {
+    signal(SIGSTOP);
+    if (pid_ > 0) ::waitpid(pid_, nullptr, WUNTRACED);
+}
+
 std::optional<int> Process::wait(std::chrono::milliseconds timeout) {
     if (pid_ <= 0) return std::nullopt;
     const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));  // readable when the process has ended

@@ -27,6 +27,7 @@ public:
 
     [[nodiscard]] pid_t pid() const { return pid_; }  // 0 once it was waited for
     void signal(int number) const;
+    void freeze() const;  // SIGSTOP, and waits until all its threads stand still
 
     // Its wait status (waitpid(2)), or empty if it still runs after `timeout`.
     std::optional<int> wait(std::chrono::milliseconds timeout);
