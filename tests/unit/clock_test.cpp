@@ -10,6 +10,7 @@
 #include <ctime>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -150,6 +151,7 @@ public:
 
     bool moved() override {
         refuse_if_told();
+        if (sees_no_move) return false;
         const auto seq = database_.content().seq;
         return std::exchange(seen_, seq) != seq;
     }
@@ -166,6 +168,7 @@ public:
 
     std::function<void(const ChangeSet&)> after_reading;  // what happens while the caller still works with what it read
     std::atomic<bool> is_unreachable{false};
+    bool sees_no_move = false;
 
 private:
     void refuse_if_told() const {
@@ -515,6 +518,21 @@ BOOST_AUTO_TEST_CASE(a_commit_between_filling_a_memory_and_naming_it_is_not_lost
     BOOST_TEST(is_valid(writer, host.database.content().seq, 1));
 }
 
+BOOST_AUTO_TEST_CASE(two_who_replace_a_memory_at_once_leave_one) {
+    Host host;
+    auto other = host.open();
+    const auto epoch = host.database.renew_epoch(host.database.content().epoch);
+    FakeSource another(host.database);
+    host.source.after_reading = [&](const ChangeSet& set) {
+        if (set.since == 0) other.sync(another);
+    };
+    host.write({1});
+    host.clock->sync(host.source);
+    BOOST_TEST(host.clock->read().epoch() == epoch);
+    BOOST_TEST(other.read().epoch() == epoch);
+    BOOST_TEST(shared_files(host.folder / "run").size() == 2u);
+}
+
 BOOST_AUTO_TEST_CASE(a_memory_whose_maker_died_before_settling_it_is_not_believed) {
     Host host;
     const auto other = host.open();
@@ -815,11 +833,11 @@ void acknowledge(Ledger& ledger, std::size_t tag, std::uint64_t seq) {
 }
 
 // What a worker's threads do all day. The numbers go on across epochs, so that a label below an acknowledged change is wrong in each.
-void work(FakeDatabase& database, ChangeClock& clock, Ledger& ledger, unsigned seed, int steps) {
+void work(FakeDatabase& database, ChangeClock& clock, Ledger& ledger, unsigned seed, int steps, std::size_t tags = kTags) {
     FakeSource source(database);
     std::mt19937 random(seed);
     for (int i = 0; i != steps; ++i) {
-        const auto tag = random() % kTags;
+        const auto tag = random() % tags;
         const auto dice = random() % 10'000;
         if (dice < 3000) {
             const auto own = database.commit({tag}, clock.read().synced());
@@ -877,11 +895,34 @@ void every_slot_must_be_right(Host& host) {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(no_raise_of_a_slot_is_lost_to_another) {
+    std::vector<std::byte> bytes(sizeof(EpochMemory) + alignof(EpochMemory));
+    void* start = bytes.data();
+    auto space = bytes.size();
+    std::align(alignof(EpochMemory), sizeof(EpochMemory), start, space);
+    auto& memory =
+        *EpochMemory::make({static_cast<std::byte*>(start), sizeof(EpochMemory)}, 1, 1, ChangeSet{.since = 0, .epoch = 1, .changes = {}});
+    std::atomic<int> lost{0};
+    const auto raise_often = [&](std::uint64_t first) {
+        ChangeSet set{.epoch = 1, .changes = {{"post", 0}}};
+        for (auto seq = first; seq < 200'000; seq += 3) {
+            set.changes[0].seq = seq;
+            memory.raise_to(set);
+            if (memory.slots[slot_of("post")] < seq) ++lost;
+        }
+    };
+    std::vector<std::thread> threads;
+    for (std::uint64_t first = 1; first <= 3; ++first) threads.emplace_back(raise_often, first);
+    for (auto& thread : threads) thread.join();
+    BOOST_TEST(lost == 0);
+}
+
 BOOST_AUTO_TEST_CASE(threads_of_one_process_share_the_clock) {
     Host host;
     SharedLedger ledger;
     std::vector<std::thread> threads;
-    for (unsigned seed = 1; seed <= 4; ++seed) threads.emplace_back([&, seed] { work(host.database, *host.clock, *ledger, seed, 2000); });
+    for (unsigned seed = 1; seed <= 4; ++seed)
+        threads.emplace_back([&, seed] { work(host.database, *host.clock, *ledger, seed, 5000, 1); });
     for (auto& thread : threads) thread.join();
     BOOST_TEST(ledger->stale == 0u);
     BOOST_TEST(ledger->judged > 0u);
@@ -910,4 +951,78 @@ BOOST_AUTO_TEST_CASE(processes_killed_in_the_middle_of_anything_leave_every_slot
     BOOST_TEST(ledger->judged > 1000u);
     every_slot_must_be_right(host);
     BOOST_TEST_MESSAGE(ledger->writes << " writes, " << ledger->epochs << " epochs, " << ledger->judged << " judgements");
+}
+
+namespace {
+
+bool comes_true(const std::function<bool()>& condition) {
+    const auto until = std::chrono::steady_clock::now() + 20s;
+    while (!condition() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
+    return condition();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_follower_sees_what_went_around_us) {
+    Host host;
+    const auto seq = host.write({1});
+    const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database));
+    host.database.commit({1});
+    BOOST_TEST(comes_true([&] { return !is_valid(*host.clock, seq, 1); }));
+
+    host.database.set_trusted(false);
+    host.database.commit({2});
+    BOOST_TEST(comes_true([&] { return !host.clock->read().is_trusted(); }));
+    host.database.set_trusted(true);  // moves nothing, and is seen all the same
+    BOOST_TEST(comes_true([&] { return host.clock->read().is_trusted(); }));
+}
+
+BOOST_AUTO_TEST_CASE(a_follower_renews_the_lease_while_the_database_can_be_reached) {
+    Host host;
+    auto source = std::make_unique<FakeSource>(host.database);
+    auto& is_unreachable = source->is_unreachable;
+    const Follower follower(*host.clock, std::move(source));
+    const auto expire = [&] { return host.clock->renew_lease(LeaseClock::now() - ChangeClock::kLease - 1s); };
+
+    BOOST_TEST(expire());
+    BOOST_TEST(comes_true([&] { return host.clock->read().is_fresh(); }));
+    is_unreachable = true;
+    BOOST_TEST(comes_true([&] { return expire() && !host.clock->read().is_fresh(); }));
+    BOOST_TEST(comes_true([&] { return !host.clock->read().is_fresh(); }));
+    host.database.commit({1});
+    is_unreachable = false;
+    BOOST_TEST(comes_true([&] { return host.clock->read().is_fresh(); }));
+    BOOST_TEST(comes_true([&] { return host.clock->read().synced() == 1; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_follower_stops_at_once) {
+    Host host;
+    const auto began = std::chrono::steady_clock::now();
+    for (int i = 0; i < 20; ++i) const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database));
+    BOOST_TEST((std::chrono::steady_clock::now() - began < 20 * Follower::kInterval));
+}
+
+BOOST_AUTO_TEST_CASE(followers_whose_shared_memory_is_removed_find_each_other_again) {
+    Host host;
+    auto second = host.open();
+    const auto follower_of_nothing_new = [&](ChangeClock& clock) {
+        auto source = std::make_unique<FakeSource>(host.database);
+        source->sees_no_move = true;  // what one process publishes, the other learns from shared memory or not at all
+        return std::make_unique<Follower>(clock, std::move(source));
+    };
+    const auto first_follower = follower_of_nothing_new(*host.clock);
+    const auto second_follower = follower_of_nothing_new(second);
+    const auto is_shared = [&] {
+        const auto by_first = host.write({1});
+        const bool seen_by_second = second.read().synced() == by_first;
+        const auto own = host.database.commit({2}, second.read().synced());
+        second.publish(own);
+        return seen_by_second && host.clock->read().synced() == own.seq;
+    };
+    for (int i = 0; i < 3; ++i) {
+        BOOST_TEST(comes_true(is_shared));
+        fs::remove_all(host.folder / "run");
+        BOOST_TEST(comes_true([&] { return fs::exists(host.folder / "run") && shared_files(host.folder / "run").size() == 2; }));
+    }
+    BOOST_TEST(comes_true(is_shared));
 }
