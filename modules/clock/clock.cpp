@@ -108,6 +108,7 @@ private:
     View map_current();
     std::optional<SharedFile> attach_quietly(const fs::path& path);
     void adopt(View view, SharedFile file);
+    static bool bring_up(EpochMemory& memory, ChangeSource& source);
     void replace(const View& old, ChangeSource& source);
     void remove_unnamed(std::uint64_t named);
 
@@ -186,25 +187,28 @@ void ChangeClock::State::remove_unnamed(std::uint64_t named) {
     }
 }
 
-// False: something had to be replaced first, look again.
+// False: what the root names is not this database's history and was replaced, look again.
 bool ChangeClock::State::sync_once(ChangeSource& source) {
     const auto view = current();
-    if (view.memory == nullptr) return replace(view, source), false;
+    if (view.memory != nullptr && bring_up(*view.memory, source)) return true;
+    replace(view, source);
+    return false;
+}
 
-    auto& memory = *view.memory;
+// False: a memory for the database's epoch is needed, which has been renewed if it can't be believed.
+bool ChangeClock::State::bring_up(EpochMemory& memory, ChangeSource& source) {
     const auto looked_at = LeaseClock::now();
-    const auto state = memory.state.load();
+    const bool was_broken = memory.state == EpochMemory::broken;
     const auto set = source.changes_since(memory.synced_seq.load(std::memory_order_acquire));
-    if (set.epoch > memory.epoch) return replace(view, source), false;
+    if (set.epoch > memory.epoch) return false;
 
     // Broken before the renewal: it may fail. And what was unseen while the triggers were off stays unseen when they are back.
     const bool contradicted = memory.is_contradicted_by(set);
     if (contradicted || !set.trusted) memory.state = EpochMemory::broken;
-    if (contradicted || (state == EpochMemory::broken && set.trusted)) {
+    if (contradicted || (was_broken && set.trusted)) {
         source.renew_epoch(set.epoch);
-        return replace(view, source), false;
+        return false;
     }
-
     memory.raise_to(set);
     auto unsettled = std::uint64_t{EpochMemory::unsettled};
     memory.state.compare_exchange_strong(unsettled, EpochMemory::usable);
