@@ -1,18 +1,16 @@
 #include "tests/support/service.hpp"
 
-#include <chrono>
-#include <csignal>
-#include <cstring>
-#include <fstream>
-#include <stdexcept>
-#include <thread>
-
 #include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <stdexcept>
+#include <thread>
+
+#include "tests/support/fastcgi_client.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -24,16 +22,6 @@ namespace fs = std::filesystem;
 fs::path build_folder() {
     const char* const build = std::getenv("BUILD");
     return fs::absolute(build == nullptr ? "build" : build);
-}
-
-UniqueFd listen_on(const fs::path& path) {
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || ::listen(fd.get(), 4096) != 0)
-        throw io_error("cannot listen on", path);
-    return fd;
 }
 
 UniqueFd open_file(const fs::path& path, int flags) {
@@ -67,7 +55,7 @@ CommandResult run_command(const std::vector<std::string>& command, const std::st
     return {exit_status(*status), read_file(folder / "out"), read_file(folder / "errors")};
 }
 
-Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_on(folder_ / "recto.sock")) {
+Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_unix(folder_ / "recto.sock")) {
     write_configuration(options.ini);
     memcached_.emplace(folder_ / "memcached.sock");
     if (const auto migrated = recto({"migrate"}); migrated.status != 0) throw std::runtime_error("recto migrate: " + migrated.errors);
@@ -76,8 +64,9 @@ Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_on
 }
 
 Service::~Service() {
-    nginx_.reset();
-    workers_.clear();
+    if (!nginx_) return;
+    nginx_->signal(SIGTERM);  // -9 would leave nginx's own worker behind
+    nginx_->wait(10s);
 }
 
 void Service::write_configuration(const std::string& ini) {
@@ -102,9 +91,14 @@ void Service::end_workers() {
 
 void Service::start_nginx() {
     const auto path = folder_.path().string();
-    const std::vector<std::string> values{"DATA=" + path,           "PORT=" + std::to_string(port_),       "SOCKET=" + path + "/recto.sock",
-                                          "NGINX=" + path + "/nginx", "WWW=" + fs::absolute("www").string(), ::geteuid() == 0 ? "USER=user root;" : "USER="};
-    for (const auto* name : {"upstreams.conf", "locations.conf", "fastcgi.conf"}) replace_file(folder_ / "nginx" / fs::path(name), filled(name, values));
+    const std::vector<std::string> values{"DATA=" + path,
+                                          "PORT=" + std::to_string(port_),
+                                          "SOCKET=" + path + "/recto.sock",
+                                          "NGINX=" + path + "/nginx",
+                                          "WWW=" + fs::absolute("www").string(),
+                                          ::geteuid() == 0 ? "USER=user root;" : "USER="};
+    for (const auto* name : {"upstreams.conf", "locations.conf", "fastcgi.conf"})
+        replace_file(folder_ / "nginx" / fs::path(name), filled(name, values));
     replace_file(folder_ / "nginx.conf", filled("dev.conf", values));
     nginx_.emplace(std::vector<std::string>{"nginx", "-p", path, "-e", path + "/logs/nginx-error.log", "-c", path + "/nginx.conf"});
 

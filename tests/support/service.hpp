@@ -46,7 +46,7 @@ public:
     CommandResult cgi(const std::vector<std::string>& environment) const;  // one request to recto.fcgi without a socket
     CommandResult sqlite(const std::string& statements) const;             // the database's own shell
 
-    [[nodiscard]] std::string log() const;  // the whole of recto.log, backups first
+    [[nodiscard]] std::string log() const;                              // the whole of recto.log, backups first
     [[nodiscard]] std::size_t lines_with(std::string_view text) const;  // of the log
 
 private:
@@ -62,6 +62,7 @@ private:
 };
 
 // Runs a program to its end (60 s at most).
-CommandResult run_command(const std::vector<std::string>& command, const std::string& input = {}, const std::vector<std::string>& environment = {});
+CommandResult run_command(const std::vector<std::string>& command, const std::string& input = {},
+                          const std::vector<std::string>& environment = {});
 
 }  // namespace recto
