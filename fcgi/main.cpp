@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include <sys/stat.h>
@@ -66,7 +67,9 @@ int serve(Site& site, const Application& application) {
     const bool finished = server.run();
     notify_service_manager("STOPPING=1");
     log_event("worker.stop", {{"finished", finished}});
-    return finished ? 0 : kFailure;
+    // A request that hangs would keep the server's end waiting; stop_timeout is over.
+    if (!finished) std::_Exit(kFailure);
+    return 0;
 }
 
 int run(const std::string& config_file) {
@@ -75,9 +78,12 @@ int run(const std::string& config_file) {
     if (!loaded.mistakes.empty()) return kBadConfiguration;
 
     ::umask(0027);
+    ::signal(SIGXFSZ, SIG_IGN);  // a full disk is an error to count, not our end
     const LogSession log(log_options(loaded.config));
     Site site(std::move(loaded.config));
-    const Application application(site);
+    auto throttle = Throttle::open(throttle_options(site.config));
+    if (!throttle.note().empty()) log_message(Level::info, throttle.note());
+    const Application application(site, throttle);
     if (!is_plain_cgi()) return serve(site, application);
 
     answer_one_cgi_request(server_options(site.config), [&](Request request) { return application.begin(std::move(request)); });

@@ -24,8 +24,8 @@ TimePoint time_now() { return std::chrono::floor<std::chrono::microseconds>(std:
 
 class ViewExchange : public Exchange {
 public:
-    ViewExchange(Site& site, Request request, const Route* route)
-        : site_(site), request_(std::move(request)), route_(route), context_(context_of(request_)) {}
+    ViewExchange(Site& site, Throttle& throttle, Request request, const Route* route)
+        : site_(site), throttle_(throttle), request_(std::move(request)), route_(route), context_(context_of(request_)) {}
 
     std::optional<Response> without_waiting() override {
         const ContextScope scope(context_);
@@ -47,6 +47,8 @@ public:
             log_event(route_->view->event, event_data(response), kDefaultLogger, *event_level_);
         }
     }
+
+    [[nodiscard]] const RequestContext* context() const override { return &context_; }
 
 private:
     std::optional<Response> route_answer() {
@@ -94,7 +96,7 @@ private:
 
     std::optional<Response> refusal() {
         if (route_->throttle.empty() || is_local(request_)) return {};
-        const auto verdict = site_.throttle.check(route_->throttle, {context_.user_id, request_.address});
+        const auto verdict = throttle_.check(route_->throttle, {context_.user_id, request_.address});
         switch (verdict.outcome) {
             case Throttle::Outcome::accepted: return {};
             case Throttle::Outcome::stalled: return unavailable(1s);
@@ -107,8 +109,9 @@ private:
         if (!is_cached()) return from_view();
         if (auto answer = from_cache(site_.cache.find_in_memcached(key_, time_now()))) return std::move(*answer);
 
-        const auto clock = site_.store.clock().read();
-        const CollectReads collected(clock.epoch(), clock.synced());
+        const auto clock = site_.store.fresh_reading();
+        if (!clock) return from_view();
+        const CollectReads collected(clock->epoch(), clock->synced());
         auto response = from_view();
         cache_status_ = "recto; fwd=uri-miss";
         if (!is_storable(response)) return response;
@@ -150,6 +153,7 @@ private:
     }
 
     Site& site_;
+    Throttle& throttle_;
     Request request_;
     const Route* route_;  // null: no view has the path
     RequestContext context_;
@@ -160,11 +164,11 @@ private:
     std::optional<Level> event_level_;  // set once the view is to answer
 };
 
-Route make_route(const View& view, Site& site, const Handlers& handlers) {
-    auto policy = policy_of(view, site.config);
+Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handlers& handlers) {
+    auto policy = policy_of(view, config);
     Route route{&view, handlers.at(view.name), policy.cache, {}, policy.log};
     for (const auto& scope : policy.throttle) {
-        const auto found = site.throttle.find(scope);
+        const auto found = throttle.find(scope);
         assert(found);  // load_config refuses a scope that [throttle] doesn't have
         route.throttle.push_back(*found);
     }
@@ -174,15 +178,15 @@ Route make_route(const View& view, Site& site, const Handlers& handlers) {
 
 }  // namespace
 
-Application::Application(Site& site) : site_(site) {
+Application::Application(Site& site, Throttle& throttle) : site_(site), throttle_(throttle) {
     const auto handlers = make_handlers(site);
-    for (const auto& view : all_views()) routes_.emplace(&view, make_route(view, site, handlers));
+    for (const auto& view : all_views()) routes_.emplace(&view, make_route(view, site.config, throttle, handlers));
 }
 
 std::unique_ptr<Exchange> Application::begin(Request request) const {
     const auto found = routes_.find(find_view(request.path));
     const Route* const route = found == routes_.end() ? nullptr : &found->second;
-    return std::make_unique<ViewExchange>(site_, std::move(request), route);
+    return std::make_unique<ViewExchange>(site_, throttle_, std::move(request), route);
 }
 
 }  // namespace recto

@@ -27,12 +27,13 @@ struct Route {
 
 class Application {
 public:
-    explicit Application(Site& site);  // must outlive it
+    Application(Site& site, Throttle& throttle);  // both must outlive it
 
     [[nodiscard]] std::unique_ptr<Exchange> begin(Request request) const;
 
 private:
     Site& site_;
+    Throttle& throttle_;
     std::map<const View*, Route> routes_;
 };
 

@@ -34,7 +34,7 @@ struct Address {
 };
 
 std::runtime_error bad_address(const std::string& text) {
-    return std::runtime_error("memcached server " + text + ": expected unix:/path or host:port, such as unix:/run/recto/memcached.sock");
+    return std::runtime_error("memcached server " + text + ": expected unix:/path or host:port, such as unix:/run/recto-memcached/memcached.sock");
 }
 
 Address parse_address(const std::string& text) {

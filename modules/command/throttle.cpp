@@ -10,6 +10,13 @@ namespace {
 
 constexpr std::size_t kDefaultTop = 20;
 
+Throttle table_in_use(Operator& op) {
+    op.become_owner_of_data();
+    auto throttle = Throttle::attach(op.config().runtime_dir);
+    if (!throttle) fail("no worker has counted a request since the machine was started");
+    return *std::move(throttle);
+}
+
 struct Target {
     std::string address;
     std::string user;
@@ -29,17 +36,18 @@ Client client_of(Operator& op, const Target& target) {
 
 void show_client(Operator& op, const Target& target) {
     std::vector<TableRow> rows{{"SCOPE", "RATE", "USED", "WAIT"}};
-    for (const auto& usage : op.site().throttle.usage(client_of(op, target)))
+    for (const auto& usage : table_in_use(op).usage(client_of(op, target)))
         rows.push_back({usage.scope, to_text(usage.rate), std::to_string(usage.used), std::to_string(usage.retry_after.count()) + " s"});
     print_table(rows);
 }
 
 void show_fullest(Operator& op, std::size_t count) {
     std::vector<TableRow> rows{{"SCOPE", "KIND", "USED", "LIMIT"}};
-    for (const auto& record : op.site().throttle.fullest(count))
+    const auto throttle = table_in_use(op);
+    for (const auto& record : throttle.fullest(count))
         rows.push_back({record.scope, record.is_user ? "user" : "address", std::to_string(record.used), std::to_string(record.limit)});
     print_table(rows);
-    const auto counters = op.site().throttle.counters();
+    const auto counters = throttle.counters();
     std::printf("accepted %llu, refused %llu, live requests forgotten %llu, locks recovered %llu, stalls %llu\n",
                 static_cast<unsigned long long>(counters.accepted), static_cast<unsigned long long>(counters.refused),
                 static_cast<unsigned long long>(counters.evicted_live_requests), static_cast<unsigned long long>(counters.recovered_locks),
@@ -47,7 +55,7 @@ void show_fullest(Operator& op, std::size_t count) {
 }
 
 void reset(Operator& op, const Target& target) {
-    auto& throttle = op.site().throttle;
+    auto throttle = table_in_use(op);
     if (target.scope.empty()) return throttle.reset(client_of(op, target));
     const auto scope = throttle.find(target.scope);
     if (!scope) fail("there is no scope " + target.scope + " in [throttle]");

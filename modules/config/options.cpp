@@ -17,7 +17,7 @@ constexpr std::array kOptions{
     Option{"site.data", &Config::data, "/var/lib/recto", kAbsolutePath,
      "The folder of all that must last: database and logs. A relative path in any other option starts from here."},
 
-    Option{"server.socket", &Config::server_socket, "/run/recto/recto.sock", kSocketPath,
+    Option{"server.socket", &Config::server_socket, "/run/recto.sock", kSocketPath,
      "Where the workers listen and nginx connects. A socket given by systemd or spawn-fcgi comes first."},
     Option{"server.runtime_dir", &Config::runtime_dir, "/run/recto", kAnyPath,
      "Shared memory of the workers: private to Recto's user, and on a file system in memory such as /run or /dev/shm."},
@@ -28,7 +28,7 @@ constexpr std::array kOptions{
     Option{"server.max_connections", &Config::server_max_connections, "4096", "64..65536",
      "Connections a worker holds at once, idle ones too. Its limit of open files must be higher."},
     Option{"server.max_body", &Config::server_max_body, "1MB", "1KB..64MB",
-     "The largest body of a request; a larger one is answered with 413. nginx's client_max_body_size should be the same."},
+     "The largest body of a request; a larger one is answered with 413. nginx's client_max_body_size must not be smaller."},
     Option{"server.io_timeout", &Config::server_io_timeout, "10s", "100ms..5min",
      "How long one read or write may wait for a client whose request has begun."},
     Option{"server.idle_timeout", &Config::server_idle_timeout, "90s", "61s..1h",
@@ -41,7 +41,7 @@ constexpr std::array kOptions{
     Option{"store.busy_timeout", &Config::store_busy_timeout, "5s", "100ms..1min",
      "How long a write waits for another process's write."},
 
-    Option{"cache.servers", &Config::cache_servers, "unix:/run/recto/memcached.sock", kServerList,
+    Option{"cache.servers", &Config::cache_servers, "unix:/run/recto-memcached/memcached.sock", kServerList,
      "The memcached servers. All hosts of a site list the same ones in the same order. A server that is down costs misses, not errors."},
     Option{"cache.timeout", &Config::cache_timeout, "50ms", "1ms..5s",
      "How long a page may wait for memcached before it goes on without."},

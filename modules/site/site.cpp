@@ -46,7 +46,6 @@ Site::Site(Config configuration)
     : config(prepared(std::move(configuration))),
       store(Store::open(store_options(config))),
       cache(cache_options(config), store),
-      throttle(Throttle::open(throttle_options(config))),
       auth(store, cache),
       blog(store) {}
 

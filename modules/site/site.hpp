@@ -1,4 +1,5 @@
-// site.hpp - opens everything a configuration names, in order, and holds it: what the workers and the operator's program share.
+// site.hpp - opens the database and the cache a configuration names and holds what works on them: what the workers and the operator's
+// program share. The throttle is not here: workers open its table, the operator's program only looks into the one in use.
 //
 // Errors:   the constructor throws std::runtime_error naming what couldn't be opened.
 // Threads:  immutable after construction; what it holds is safe to call from any thread.
@@ -28,7 +29,6 @@ struct Site {
     const Config config;
     Store store;
     Cache cache;
-    Throttle throttle;
     Auth auth;
     Blog blog;
 };

@@ -130,13 +130,13 @@ BOOST_AUTO_TEST_CASE(the_example_of_a_view_works_without_its_comment_signs) {
 BOOST_AUTO_TEST_CASE(the_defaults_are_these) {
     const auto config = config_of("");
     BOOST_TEST(config.data == "/var/lib/recto");
-    BOOST_TEST(config.server_socket == "/run/recto/recto.sock");
+    BOOST_TEST(config.server_socket == "/run/recto.sock");
     BOOST_TEST(config.store_file == "/var/lib/recto/recto.db");
     BOOST_TEST(config.log_file == "/var/lib/recto/logs/recto.log");
     BOOST_TEST(config.server_threads == 2);
     BOOST_TEST((config.server_idle_timeout > 60s));  // nginx's keepalive_timeout
     BOOST_TEST((config.cache_timeout == 50ms));
-    BOOST_TEST((config.cache_servers == std::vector{"unix:/run/recto/memcached.sock"s}));
+    BOOST_TEST((config.cache_servers == std::vector{"unix:/run/recto-memcached/memcached.sock"s}));
     BOOST_TEST((config.throttle_scopes ==
                 std::map<std::string, Rate>{
                     {"anon", {100, 24h}}, {"blog_2_limit", {1000, 24h}}, {"blog_limit", {1000, 24h}}, {"user", {1000, 24h}}}));
@@ -354,7 +354,7 @@ BOOST_AUTO_TEST_CASE(paths_start_from_data) {
         {"[site]\ndata =\n", "recto.ini:2: [site] data = : expected an absolute path, such as /var/lib/recto"},
         {"[site]\ndata = ~/blog\n", "recto.ini:2: [site] data = ~/blog: expected an absolute path, such as /var/lib/recto"},
         {"[server]\nruntime_dir =\n", "recto.ini:2: [server] runtime_dir = : expected a path, such as /run/recto"},
-        {"[server]\nsocket =\n", "recto.ini:2: [server] socket = : expected a path of at most 107 bytes, such as /run/recto/recto.sock"}};
+        {"[server]\nsocket =\n", "recto.ini:2: [server] socket = : expected a path of at most 107 bytes, such as /run/recto.sock"}};
     check_mistakes(cases);
 }
 
