@@ -19,10 +19,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 struct FreeHandle {
-    void operator()(memcached_st* handle) const {
-        memcached_behavior_set(handle, MEMCACHED_BEHAVIOR_POLL_TIMEOUT, 0);  // or a frozen server makes us wait for its goodbye
-        memcached_free(handle);
-    }
+    void operator()(memcached_st* handle) const { memcached_free(handle); }
 };
 using Handle = std::unique_ptr<memcached_st, FreeHandle>;
 

@@ -191,13 +191,15 @@ BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(process_memory)
 
 BOOST_AUTO_TEST_CASE(the_least_recently_used_leaves_first) {
-    ProcessMemory memory(Size{50'000});
-    for (int i = 0; i < 4; ++i) memory.put(entry_of("key" + std::to_string(i), 10'000), kNow + i * 1us);
-    BOOST_TEST(memory.find("key0", kNow + 10us));
-    memory.put(entry_of("key4", 10'000), kNow + 11us);
-    BOOST_TEST(memory.find("key0", kNow + 12us));
-    BOOST_TEST(!memory.find("key1", kNow + 12us));
-    for (const auto* key : {"key2", "key3", "key4"}) BOOST_TEST(memory.find(key, kNow + 12us));
+    ProcessMemory memory(Size{800'000});  // 64 entries and a half, in whatever shards they are
+    const auto key = [](int i) { return "key" + std::to_string(i); };
+    auto time = kNow;
+    const auto put = [&](int i) { memory.put(entry_of(key(i), 12'000), time += 1us); };
+    const auto found = [&](int i) { return memory.find(key(i), time += 1us) != nullptr; };
+    for (int i = 0; i < 64; ++i) put(i);
+    for (int i = 0; i < 32; ++i) BOOST_TEST(found(i));
+    for (int i = 64; i < 96; ++i) put(i);
+    for (int i = 0; i < 96; ++i) BOOST_TEST(found(i) == (i < 32 || i >= 64), i);
 }
 
 BOOST_AUTO_TEST_CASE(its_bytes_stay_within_the_limit) {

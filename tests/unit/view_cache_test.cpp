@@ -31,7 +31,8 @@ Response stored_answer() {
 
 BOOST_AUTO_TEST_CASE(only_a_plain_200_is_storable) {
     BOOST_TEST(is_storable(json_answer(200, "{}")));
-    for (const int status : {201, 204, 301, 304, 400, 404, 429, 500}) BOOST_TEST_CONTEXT(status) BOOST_TEST(!is_storable(json_answer(status, "{}")));
+    for (const int status : {201, 204, 301, 304, 400, 404, 429, 500})
+        BOOST_TEST_CONTEXT(status) BOOST_TEST(!is_storable(json_answer(status, "{}")));
     auto with_cookie = json_answer(200, "{}");
     with_cookie.set("Set-Cookie", "a=b");
     BOOST_TEST(!is_storable(with_cookie));
@@ -81,7 +82,8 @@ BOOST_AUTO_TEST_CASE(if_none_match_is_a_list_compared_weakly) {
     const char* const etag = "\"abc\"";
     for (const auto* text : {"\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*", " * ", "\"x\",W/\"abc\" "})
         BOOST_TEST_CONTEXT(text) BOOST_TEST(etag_matches(text, etag));
-    for (const auto* text : {"", "\"x\"", "abc", "\"abcd\"", "\"ab\", \"c\""}) BOOST_TEST_CONTEXT(text) BOOST_TEST(!etag_matches(text, etag));
+    for (const auto* text : {"", "\"x\"", "abc", "\"abcd\"", "\"ab\", \"c\""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!etag_matches(text, etag));
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_has_the_answer_gets_304_with_its_headers_and_no_body) {
