@@ -50,12 +50,21 @@ void append_time(std::string& out) {
     out += microseconds;
 }
 
+// `pid tid `. Constant-initialised: the handler of fork() may be the first on its thread to touch it.
+struct Identity {
+    std::size_t length = 0;
+    char text[48] = {};
+};
+constinit thread_local Identity identity;
+
 // Kept, because to ask the kernel costs as much as to write the line. After fork() only the calling thread is left in the child.
 void append_pid_and_tid(std::string& out) {
-    thread_local std::string text;
-    static const int forgotten_in_a_child = ::pthread_atfork(nullptr, nullptr, [] { text.clear(); });
-    if (text.empty() || forgotten_in_a_child != 0) text = std::to_string(::getpid()) + ' ' + std::to_string(::gettid()) + ' ';
-    out += text;
+    static const int forgotten_in_a_child = ::pthread_atfork(nullptr, nullptr, [] { identity.length = 0; });
+    if (identity.length == 0 || forgotten_in_a_child != 0) {
+        const auto text = std::to_string(::getpid()) + ' ' + std::to_string(::gettid()) + ' ';
+        identity.length = text.copy(identity.text, sizeof identity.text);
+    }
+    out.append(identity.text, identity.length);
 }
 
 std::string begin_line() {

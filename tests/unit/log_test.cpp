@@ -773,3 +773,12 @@ BOOST_AUTO_TEST_CASE(a_child_has_its_own_pid_in_its_lines) {
     BOOST_TEST(lines[0].find(' ' + std::to_string(::getpid()) + ' ') != std::string::npos);
     BOOST_TEST(lines[1].find(' ' + std::to_string(child) + ' ' + std::to_string(child) + ' ') != std::string::npos);
 }
+
+BOOST_AUTO_TEST_CASE(a_thread_that_never_logged_may_fork) {
+    const TemporaryFolder folder;
+    const LogSession session({.file = folder / "recto.log"});
+    log_event("parent");
+    int status = -1;
+    std::thread([&] { status = exit_status(in_child([] {})); }).join();
+    BOOST_TEST(status == 0);
+}
