@@ -48,10 +48,10 @@ struct PublishedPost {
 };
 
 struct PostChanges {  // what is absent stays as it is
-    std::optional<std::string> title, slug, body, excerpt, language;
-    std::optional<PostStatus> status;
-    std::optional<TimePoint> published_at;
-    std::optional<std::vector<std::string>> authors, tags;
+    std::optional<std::string> title = {}, slug = {}, body = {}, excerpt = {}, language = {};
+    std::optional<PostStatus> status = {};
+    std::optional<TimePoint> published_at = {};
+    std::optional<std::vector<std::string>> authors = {}, tags = {};
 };
 
 class Blog {

@@ -1,8 +1,7 @@
 #include "blog/front_matter.hpp"
 
 #include <algorithm>
-#include <array>
-#include <regex>
+#include <charconv>
 
 #include <yaml-cpp/yaml.h>
 
@@ -123,11 +122,84 @@ struct NameParts {
     std::string rest;
 };
 
+// Reads a text from its beginning; each `take` gives nothing, and moves nothing, when something else stands there.
+class Scanner {
+public:
+    explicit Scanner(std::string_view text) : rest_(text) {}
+
+    bool take(std::string_view word) {
+        if (!rest_.starts_with(word)) return false;
+        rest_.remove_prefix(word.size());
+        return true;
+    }
+    std::optional<int> take_number(std::size_t min_digits, std::size_t max_digits) {
+        const auto digits = std::min(rest_.find_first_not_of("0123456789"), rest_.size());
+        if (digits < min_digits || digits > max_digits) return {};
+        int number = 0;
+        std::from_chars(rest_.data(), rest_.data() + digits, number);
+        rest_.remove_prefix(digits);
+        return number;
+    }
+    void skip_blanks() { rest_.remove_prefix(std::min(rest_.find_first_not_of(" \t"), rest_.size())); }
+    [[nodiscard]] std::string_view rest() const { return rest_; }
+
+private:
+    std::string_view rest_;
+};
+
+std::optional<std::chrono::sys_days> take_day(Scanner& scanner) {
+    const auto year = scanner.take_number(4, 4);
+    if (!year || !scanner.take("-")) return {};
+    const auto month = scanner.take_number(1, 2);
+    if (!month || !scanner.take("-")) return {};
+    const auto day = scanner.take_number(1, 2);
+    if (!day) return {};
+    const auto date = std::chrono::year(*year) / *month / *day;
+    if (!date.ok()) return {};
+    return date;
+}
+
+std::chrono::microseconds take_fraction(Scanner& scanner) {
+    if (!scanner.take(".")) return {};
+    const auto before = scanner.rest();
+    if (!scanner.take_number(1, 9)) return {};
+    std::string digits(before.substr(0, before.size() - scanner.rest().size()));
+    digits.resize(6, '0');
+    return std::chrono::microseconds(std::stoi(digits));
+}
+
+// `14:00`, `9:00:00`, `12:47:37.738`
+std::optional<std::chrono::microseconds> take_time(Scanner& scanner) {
+    const auto hours = scanner.take_number(1, 2);
+    if (!hours || !scanner.take(":")) return {};
+    const auto minutes = scanner.take_number(2, 2);
+    if (!minutes) return {};
+    const auto seconds = scanner.take(":") ? scanner.take_number(2, 2) : std::optional(0);
+    if (!seconds || *hours > 23 || *minutes > 59 || *seconds > 60) return {};
+    return std::chrono::hours(*hours) + std::chrono::minutes(*minutes) + std::chrono::seconds(*seconds) + take_fraction(scanner);
+}
+
+// `Z`, `UTC`, `-4`, `+02:00`, `-0400` or nothing: how far local time is ahead of UTC.
+std::optional<std::chrono::minutes> take_zone(Scanner& scanner) {
+    scanner.skip_blanks();
+    if (scanner.take("Z") || scanner.take("z") || scanner.take("UTC") || scanner.rest().empty()) return std::chrono::minutes(0);
+    const int sign = scanner.take("-") ? -1 : 1;
+    if (sign == 1 && !scanner.take("+")) return {};
+    const auto number = scanner.take_number(1, 4);
+    if (!number) return {};
+    if (*number >= 100) return sign * (std::chrono::hours(*number / 100) + std::chrono::minutes(*number % 100));
+    const auto minutes = scanner.take(":") ? scanner.take_number(2, 2) : std::optional(0);
+    if (!minutes) return {};
+    return sign * (std::chrono::hours(*number) + std::chrono::minutes(*minutes));
+}
+
 NameParts split_name(std::string_view name) {
-    static const std::regex pattern(R"((?:(\d{4}-\d{1,2}-\d{1,2})-)?(.*?)(?:\.(?:md|markdown))?)");
-    std::cmatch match;
-    std::regex_match(name.data(), name.data() + name.size(), match, pattern);
-    return {match[1].str(), match[2].str()};
+    for (const std::string_view extension : {".md", ".markdown"})
+        if (name.ends_with(extension)) name.remove_suffix(extension.size());
+    Scanner scanner(name);
+    if (!take_day(scanner) || !scanner.take("-")) return {{}, std::string(name)};
+    const auto rest = scanner.rest();
+    return {std::string(name.substr(0, name.size() - rest.size() - 1)), std::string(rest)};
 }
 
 std::string excerpt_of(std::string_view body) {
@@ -135,32 +207,19 @@ std::string excerpt_of(std::string_view body) {
     return first_paragraph(body, kExcerptBytes);
 }
 
-int number(const std::csub_match& match) { return match.matched ? std::stoi(match.str()) : 0; }
-
-std::chrono::microseconds fraction(const std::csub_match& match) {
-    if (!match.matched) return {};
-    auto digits = match.str().substr(0, 6);
-    digits.resize(6, '0');
-    return std::chrono::microseconds(std::stoi(digits));
-}
-
 bool is_word(const std::optional<std::string>& text, std::string_view word) { return text && lower_ascii(*text) == word; }
 
 }  // namespace
 
 std::optional<TimePoint> parse_date(std::string_view text) {
-    static const std::regex pattern(
-        R"((\d{4})-(\d{1,2})-(\d{1,2})(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?\s*(?:[Zz]|UTC|([+-])(\d{1,2}):?(\d{2})?)?)");
-    std::cmatch match;
-    if (!std::regex_match(text.data(), text.data() + text.size(), match, pattern)) return {};
-
-    using namespace std::chrono;
-    const year_month_day date{year(number(match[1])), month(static_cast<unsigned>(number(match[2]))), day(static_cast<unsigned>(number(match[3])))};
-    const auto time = hours(number(match[4])) + minutes(number(match[5])) + seconds(number(match[6]));
-    if (!date.ok() || number(match[4]) > 23 || number(match[5]) > 59 || number(match[6]) > 60) return {};
-    const auto offset = hours(number(match[9])) + minutes(number(match[10]));
-    const auto local = sys_days(date) + time + fraction(match[7]);
-    return match[8].str() == "-" ? local + offset : local - offset;
+    Scanner scanner(text);
+    const auto day = take_day(scanner);
+    if (!day) return {};
+    std::optional<std::chrono::microseconds> time(0);
+    if (scanner.take("T") || (scanner.take(" ") && scanner.rest().find(':') != std::string_view::npos)) time = take_time(scanner);
+    const auto zone = take_zone(scanner);
+    if (!time || !zone || !scanner.rest().empty()) return {};
+    return *day + *time - *zone;
 }
 
 Result<ImportedPost> parse_post_file(std::string_view text, std::string_view name) {

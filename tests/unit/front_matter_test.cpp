@@ -30,13 +30,16 @@ BOOST_AUTO_TEST_CASE(a_date_is_taken_in_the_shapes_that_real_blogs_use) {
         {"2012-10-12 9:00:00 +0000", "2012-10-12T09:00:00Z"},
         {"2012-1-2", "2012-01-02T00:00:00Z"},
         {"2024-02-29T23:30+02:00", "2024-02-29T21:30:00Z"},
+        {"2015-03-17 UTC", "2015-03-17T00:00:00Z"},
+        {"2015-03-17 00:30 -12:30", "2015-03-17T13:00:00Z"},
     };
     for (const auto& [text, expected] : table) BOOST_TEST_CONTEXT(text) {
         const auto date = parse_date(text);
         BOOST_REQUIRE(date.has_value());
         BOOST_TEST(rfc3339(*date) == expected);
     }
-    for (const auto* text : {"", "yesterday", "2015-13-01", "2015-02-29", "2015-03-17 25:00", "2015-03-17 14:60:00", "9999-99-9", "2015"})
+    BOOST_TEST(!parse_date("2015-03-17" + std::string(100'000, ' ') + "x").has_value());
+    for (const auto* text : {"", "yesterday", "2015-13-01", "2015-02-29", "2015-03-17 25:00", "2015-03-17 14:60:00", "2015-03-17 14", "2015-03-17T", "2015-03-17 14:00:00 X", "2015-03-17 14:00 +", "2015-03-17 14:00Z x", "9999-99-9", "2015"})
         BOOST_TEST_CONTEXT(text) BOOST_TEST(!parse_date(text).has_value());
 }
 

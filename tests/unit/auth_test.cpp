@@ -1,0 +1,90 @@
+#define BOOST_TEST_MODULE auth
+#include "auth/auth.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/opened_store.hpp"
+
+using namespace recto;
+
+namespace {
+
+struct OpenedAuth : OpenedStore {
+    Auth auth{store, cache};
+
+    std::string token_for(std::string_view user) {
+        BOOST_REQUIRE(auth.add_user(user));
+        return auth.create_token(user, "test").value();
+    }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(an_authorization_header_is_read_as_drf_reads_it) {
+    const auto token_of = [](std::string_view header) { return Auth::token_of(header); };
+    for (const auto* header : {"Token abc", "token abc", "TOKEN  abc", " Token abc "})
+        BOOST_TEST_CONTEXT(header) BOOST_TEST(token_of(header).value().value() == "abc");
+    for (const auto* header : {"", "Basic abc", "Bearer abc", "Tokenabc"})
+        BOOST_TEST_CONTEXT(header) BOOST_TEST(!token_of(header).value().has_value());
+    BOOST_TEST(token_of("Token").error() == "Invalid token header. No credentials provided.");
+    BOOST_TEST(token_of("Token a b").error() == "Invalid token header. Token string should not contain spaces.");
+    BOOST_TEST(token_of("Token \xff").error() == "Invalid token header. Token string should not contain invalid characters.");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_token_stands_for_its_user, OpenedAuth) {
+    const auto token = token_for("ada");
+    BOOST_TEST(token.size() == 40u);
+    BOOST_TEST(token.find_first_not_of("0123456789abcdef") == std::string::npos);
+    BOOST_TEST(auth.user_of(token).value() == auth.users().at(0).id);
+    BOOST_TEST(auth.user_of("0000").error() == "Invalid token.");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_token_is_nowhere_in_the_database, OpenedAuth) {
+    const auto token = token_for("ada");
+    auto snapshot = store.read();
+    auto rows = snapshot.query("SELECT hash FROM token");
+    BOOST_REQUIRE(rows.next());
+    BOOST_TEST(rows.text(0) != token);
+    BOOST_TEST(rows.text(0).find(token) == std::string_view::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_user_is_known_in_memory_after_the_first_look_up_and_never_after_the_token_ended, OpenedAuth) {
+    const auto token = token_for("ada");
+    BOOST_TEST(!auth.user_in_memory(token).has_value());
+    const auto user = auth.user_of(token).value();
+    BOOST_TEST(auth.user_in_memory(token).value() == user);
+
+    BOOST_TEST(auth.revoke_token(auth.tokens().at(0).id));
+    BOOST_TEST(!auth.user_in_memory(token).has_value());
+    BOOST_TEST(auth.user_of(token).error() == "Invalid token.");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_inactive_user_is_refused_at_once, OpenedAuth) {
+    const auto token = token_for("ada");
+    BOOST_TEST(auth.user_of(token).value() > 0);
+    auto transaction = store.write();
+    transaction.execute("UPDATE user SET active = 0");
+    transaction.commit();
+    BOOST_TEST(!auth.user_in_memory(token).has_value());
+    BOOST_TEST(auth.user_of(token).error() == "User inactive or deleted.");
+}
+
+BOOST_FIXTURE_TEST_CASE(wrong_tokens_leave_nothing_in_the_cache, OpenedAuth) {
+    BOOST_TEST(auth.user_of("nobody's").error() == "Invalid token.");
+    BOOST_TEST(!auth.user_in_memory("nobody's").has_value());
+}
+
+BOOST_FIXTURE_TEST_CASE(users_get_slugs_of_their_own_and_names_are_checked, OpenedAuth) {
+    BOOST_TEST(auth.add_user("Ada Lovelace").value().slug == "ada-lovelace");
+    BOOST_TEST(auth.add_user("ada lovelace").value().slug == "ada-lovelace-2");
+    BOOST_TEST(auth.add_user("Ada Lovelace").error() == "there is already a user Ada Lovelace");
+    for (const auto& name : {std::string(), std::string("  "), std::string("a\nb"), std::string("\xff"), std::string(151, 'x')})
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(!auth.add_user(name));
+    BOOST_TEST(auth.users().size() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_token_for_nobody_is_refused, OpenedAuth) {
+    BOOST_TEST(auth.create_token("bob", "").error() == "there is no user bob; see `recto user list`");
+    BOOST_TEST(!auth.revoke_token(7));
+    BOOST_TEST(auth.tokens().empty());
+}
