@@ -26,7 +26,9 @@ struct HttpClient::Connection {
     tcp::socket socket{io};
     beast::flat_buffer buffer;
 
-    explicit Connection(std::uint16_t port) {
+    Connection(std::uint16_t port, const std::string& from) {
+        socket.open(tcp::v4());
+        socket.bind({boost::asio::ip::make_address_v4(from), 0});
         socket.connect({boost::asio::ip::address_v4::loopback(), port});
         ::setsockopt(socket.native_handle(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
     }
@@ -41,7 +43,8 @@ struct HttpClient::Connection {
     }
 };
 
-HttpClient::HttpClient(std::uint16_t port) : port_(port) {}
+HttpClient::HttpClient(std::uint16_t port, std::string from) : port_(port), from_(std::move(from)) {}
+HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
 HttpAnswer HttpClient::request(const std::string& method, const std::string& target, const HttpHeaders& headers, const std::string& body) {
@@ -54,7 +57,7 @@ HttpAnswer HttpClient::request(const std::string& method, const std::string& tar
     request.body() = body;
     request.prepare_payload();
 
-    if (!connection_) connection_ = std::make_unique<Connection>(port_);
+    if (!connection_) connection_ = std::make_unique<Connection>(port_, from_);
     http::response<http::string_body> response;
     try {
         response = connection_->ask(request);
@@ -63,7 +66,8 @@ HttpAnswer HttpClient::request(const std::string& method, const std::string& tar
         throw;
     }
     HttpAnswer answer{static_cast<int>(response.result_int()), {}, std::move(response.body())};
-    for (const auto& field : response) answer.headers[lower_ascii({field.name_string().data(), field.name_string().size()})] = field.value();
+    for (const auto& field : response)
+        answer.headers[lower_ascii({field.name_string().data(), field.name_string().size()})] = field.value();
     if (!response.keep_alive()) connection_.reset();
     return answer;
 }

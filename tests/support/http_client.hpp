@@ -1,4 +1,4 @@
-// http_client.hpp - a small HTTP client for tests, one kept connection to 127.0.0.1.
+// http_client.hpp - a small HTTP client for tests, one kept connection to 127.0.0.1, from there or another loopback address.
 //
 // Errors:   std::runtime_error when there is no answer within 10 s.
 // Threads:  one per thread.
@@ -26,7 +26,8 @@ struct HttpAnswer {
 
 class HttpClient {
 public:
-    explicit HttpClient(std::uint16_t port);
+    explicit HttpClient(std::uint16_t port, std::string from = "127.0.0.1");
+    HttpClient(HttpClient&&) noexcept;
     ~HttpClient();
 
     HttpAnswer get(const std::string& target, const HttpHeaders& headers = {}) { return request("GET", target, headers); }
@@ -35,6 +36,7 @@ public:
 private:
     struct Connection;
     std::uint16_t port_;
+    std::string from_;
     std::unique_ptr<Connection> connection_;
 };
 

@@ -55,10 +55,15 @@ CommandResult run_command(const std::vector<std::string>& command, const std::st
     return {exit_status(*status), read_file(folder / "out"), read_file(folder / "errors")};
 }
 
+std::string done(const CommandResult& result) {
+    if (result.status != 0) throw std::runtime_error("exit status " + std::to_string(result.status) + ": " + result.output + result.errors);
+    return result.output;
+}
+
 Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_unix(folder_ / "recto.sock")) {
     write_configuration(options.ini);
     memcached_.emplace(folder_ / "memcached.sock");
-    if (const auto migrated = recto({"migrate"}); migrated.status != 0) throw std::runtime_error("recto migrate: " + migrated.errors);
+    (void)done(recto({"migrate"}));
     for (int i = 0; i < options.workers; ++i) start_worker();
     start_nginx();
 }

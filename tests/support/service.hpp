@@ -28,13 +28,16 @@ struct CommandResult {
     std::string errors;
 };
 
+// The output of a command that has to succeed; throws with what it said if it didn't.
+[[nodiscard]] std::string done(const CommandResult& result);
+
 class Service {
 public:
     explicit Service(ServiceOptions options = {});  // answers when it returns
     ~Service();
 
     [[nodiscard]] std::uint16_t port() const { return port_; }
-    [[nodiscard]] HttpClient client() const { return HttpClient(port_); }
+    [[nodiscard]] HttpClient client(const std::string& from = "127.0.0.1") const { return HttpClient(port_, from); }
     [[nodiscard]] const TemporaryFolder& folder() const { return folder_; }
     [[nodiscard]] MemcachedServer& memcached() { return *memcached_; }
     [[nodiscard]] std::vector<Process>& workers() { return workers_; }
