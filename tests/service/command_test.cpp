@@ -1,0 +1,450 @@
+// The operator's program: what each sub-command prints and with which status it ends.
+#define BOOST_TEST_MODULE command
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+
+#include "tests/support/blogs.hpp"
+#include "tests/support/post_files.hpp"
+#include "tests/support/service.hpp"
+#include "util/text.hpp"
+
+namespace recto {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kDone = 0, kFailed = 1, kUsage = 64, kBadConfiguration = 78;
+
+// One service for all cases; each works on users and posts of its own.
+Service& service() {
+    static Service the({.workers = 1, .ini = "[throttle]\nanon = 100000/day\n"});
+    return the;
+}
+
+CommandResult recto_command(const std::vector<std::string>& arguments, const std::string& input = {}) {
+    return service().recto(arguments, input);
+}
+
+std::string output_of(const std::vector<std::string>& arguments, const std::string& input = {}) {
+    return done(recto_command(arguments, input));
+}
+
+bool has(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+// The command refuses with that status; the sentence stands on standard error and nothing on standard output.
+void check_refused(const std::vector<std::string>& arguments, int status, std::string_view sentence) {
+    BOOST_TEST_CONTEXT(join(arguments, " ")) {
+        const auto result = recto_command(arguments);
+        BOOST_TEST(result.status == status);
+        BOOST_TEST(result.output == "");
+        BOOST_TEST(has(result.errors, sentence), result.errors);
+    }
+}
+
+// A line of a table by its beginning.
+std::string row(const std::string& table, std::string_view beginning) {
+    for (const auto& line : split_list(table, '\n'))
+        if (line.starts_with(beginning)) return line;
+    return {};
+}
+
+struct Ini {
+    TemporaryFolder folder;
+    fs::path file = folder / "recto.ini";
+
+    explicit Ini(const std::string& text) { replace_file(file, text); }
+
+    CommandResult run(const std::string& command, const std::vector<std::string>& environment = {}) const {
+        const char* const build = std::getenv("BUILD");
+        return run_command({std::string(build == nullptr ? "build" : build) + "/recto", "--config", file, command}, {}, environment);
+    }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(configuration)
+
+BOOST_AUTO_TEST_CASE(the_shipped_file_is_good) {
+    const auto result = Ini(read_file("etc/recto.ini")).run("check");
+    BOOST_TEST(result.status == kDone);
+    BOOST_TEST(has(result.output, "is good"));
+    BOOST_TEST(result.errors == "");
+}
+
+BOOST_AUTO_TEST_CASE(check_tells_every_mistake_with_its_line) {
+    const Ini ini(
+        "[site]\n"
+        "data = relative\n"
+        "[cache]\n"
+        "timeout = 50sm\n"
+        "memori = 32MB\n"
+        "[throttel]\n"
+        "[throttle]\n"
+        "anon = 100/month\n"
+        "[server]\n"
+        "threads = 2\n"
+        "threads = 3\n"
+        "nonsense\n"
+        "[view blogs.by_author]\n"
+        "throttle = anon, nobody\n"
+        "[view blogs]\n"
+        "cache = 1min\n");
+    const auto result = ini.run("check", {"RECTO_LOG__LEVEL=loud"});
+    BOOST_TEST(result.status == kBadConfiguration);
+    BOOST_TEST(result.output == "");
+    const std::pair<int, const char*> mistakes[] = {
+        {2, "[site] data = relative: "},
+        {4, "[cache] timeout = 50sm: expected 1ms to 5s, such as 50ms"},
+        {5, "[cache] memori = 32MB: unknown name, did you mean memory?"},
+        {6, "[throttel]: unknown section, did you mean throttle?"},
+        {8, "[throttle] anon = 100/month: "},
+        {11, "[server] threads = 3: is set already at line 10"},
+        {12, "nonsense: expected name = value"},
+        {14, "[throttle] has no scope nobody"},
+        {15, "[view blogs]: unknown view"},
+    };
+    for (const auto& [line, text] : mistakes) {
+        const auto found = row(result.errors, ini.file.string() + ':' + std::to_string(line) + ": ");
+        BOOST_TEST(has(found, text), "line " << line << ": " << found);
+    }
+    BOOST_TEST(has(result.errors, "RECTO_LOG__LEVEL=loud"));
+    BOOST_TEST(split_list(result.errors, '\n').size() == std::size(mistakes) + 1, result.errors);
+}
+
+BOOST_AUTO_TEST_CASE(no_command_and_no_worker_runs_on_a_bad_file) {
+    const Ini ini("[cache]\ntimeout = 50sm\n");
+    for (const auto* command : {"check", "show-config", "migrate", "routes"}) {
+        BOOST_TEST(ini.run(command).status == kBadConfiguration, command);
+    }
+    const char* const build = std::getenv("BUILD");
+    const auto worker = run_command({std::string(build == nullptr ? "build" : build) + "/recto.fcgi", "--config", ini.file});
+    BOOST_TEST(worker.status == kBadConfiguration);
+    BOOST_TEST(has(worker.errors, "recto.ini:2: [cache] timeout = 50sm"));
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_is_not_there_is_a_wrong_configuration) {
+    const Ini ini("");
+    fs::remove(ini.file);
+    const auto result = ini.run("check");
+    BOOST_TEST(result.status == kBadConfiguration);
+    BOOST_TEST(has(result.errors, ini.file.string()));
+}
+
+BOOST_AUTO_TEST_CASE(show_config_tells_each_value_and_where_it_is_from) {
+    const Ini ini("[cache]\ntimeout = 80ms\n[throttle]\nown = 5/minute\n[view blog]\nlog = off\n");
+    const auto table = done(ini.run("show-config", {"RECTO_CACHE__MEMORY=64MB", "RECTO_THROTTLE__ANON=7/day"}));
+    const std::pair<const char*, std::vector<std::string>> rows[] = {
+        {"[cache] timeout ", {"80ms", ini.file.string() + ":2"}},
+        {"[cache] memory ", {"64MB", "RECTO_CACHE__MEMORY"}},
+        {"[cache] prefix ", {"recto:", "default"}},
+        {"[throttle] anon ", {"7/day", "RECTO_THROTTLE__ANON"}},
+        {"[throttle] own ", {"5/minute", ini.file.string() + ":4"}},
+        {"[view blog] log ", {"off", ini.file.string() + ":6"}},
+    };
+    for (const auto& [beginning, words] : rows) {
+        const auto line = row(table, beginning);
+        for (const auto& word : words) BOOST_TEST(has(line, word), beginning << ": " << line);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(routes_prints_what_is_configured_for_each_view) {
+    const Ini ini("[throttle]\nown = 5/minute\n[view blog2]\nthrottle = own, anon\ncache = 30s\nlog = debug\n");
+    const auto table = done(ini.run("routes"));
+    BOOST_TEST((split_list(row(table, "blogs.by_author "), ' ') ==
+                split_list("blogs.by_author GET, HEAD, OPTIONS /api/blogs 10min anon, user info", ' ')));
+    BOOST_TEST((split_list(row(table, "blog2 "), ' ') == split_list("blog2 GET, HEAD, OPTIONS /api/blog2 30s own, anon debug", ' ')));
+    BOOST_TEST(
+        (split_list(row(table, "status.healthz "), ' ') == split_list("status.healthz GET, HEAD, OPTIONS /healthz off none off", ' ')));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(usage)
+
+BOOST_AUTO_TEST_CASE(help_lists_every_command_and_the_exit_codes) {
+    const auto help = output_of({"--help"});
+    for (const auto* command : {"check", "show-config", "migrate", "user", "token", "post", "import", "cache", "throttle", "routes"})
+        BOOST_TEST(!row(help, command).empty(), command);
+    BOOST_TEST(has(help, "Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration."));
+    for (const auto* command : {"user", "token", "post", "import", "cache", "throttle"})
+        BOOST_TEST(has(output_of({command, "--help"}), "Usage: "), command);
+}
+
+BOOST_AUTO_TEST_CASE(wrong_usage_ends_with_64) {
+    const std::vector<std::string> wrong[] = {{},
+                                              {"nonsense"},
+                                              {"user"},
+                                              {"user", "add"},
+                                              {"token", "revoke", "x"},
+                                              {"post", "set"},
+                                              {"import"},
+                                              {"check", "more"},
+                                              {"cache", "set", "key"},
+                                              {"throttle", "reset"},
+                                              {"post", "list", "--colour"}};
+    for (const auto& arguments : wrong) check_refused(arguments, kUsage, "--help");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(data)
+
+BOOST_AUTO_TEST_CASE(migrate_has_nothing_to_do_twice) {
+    const TemporaryFolder folder;
+    const auto data = folder.path().string();
+    const Ini ini("[site]\ndata = " + data + "/data\n[server]\nruntime_dir = " + data + "/run\n");
+    BOOST_TEST(done(ini.run("migrate")) == "applied 1 initial\n");
+    BOOST_TEST(done(ini.run("migrate")) == "nothing to do\n");
+}
+
+BOOST_AUTO_TEST_CASE(without_a_database_a_command_fails) {
+    const TemporaryFolder folder;
+    const auto data = folder.path().string();
+    const Ini ini("[site]\ndata = " + data + "\n[server]\nruntime_dir = " + data + "/run\n");
+    const auto result = run_command({"sh", "-c", "\"${BUILD:-build}\"/recto --config \"$1\" user list", "sh", ini.file});
+    BOOST_TEST(result.status == kFailed);
+    BOOST_TEST(has(result.errors, data + "/recto.db"), result.errors);
+    BOOST_TEST(!fs::exists(folder / "recto.db"));
+}
+
+BOOST_AUTO_TEST_CASE(users_are_added_once_and_listed) {
+    const auto printed = output_of({"user", "add", "Zoë Ångström"});
+    BOOST_TEST(printed.ends_with(" zoë-ångström\n"), printed);
+    const auto id = split_list(printed, ' ').at(0);
+    BOOST_TEST((split_list(row(output_of({"user", "list"}), id + ' '), ' ') == split_list(id + " Zoë Ångström zoë-ångström yes", ' ')));
+    check_refused({"user", "add", "Zoë Ångström"}, kFailed, "there is already a user Zoë Ångström");
+    check_refused({"user", "add", "  "}, kFailed, "a user's name has 1 to 150 characters");
+    check_refused({"user", "add", std::string(151, 'x')}, kFailed, "a user's name has 1 to 150 characters");
+    check_refused({"user", "add", "two\nlines"}, kFailed, "control characters");
+}
+
+BOOST_AUTO_TEST_CASE(tokens_are_shown_once_listed_without_secret_and_revoked) {
+    (void)output_of({"user", "add", "Tom"});
+    const auto created = recto_command({"token", "create", "Tom", "--label", "laptop"});
+    const auto token = std::string(trim(done(created)));
+    BOOST_TEST(token.size() == 40u);
+    BOOST_TEST(token.find_first_not_of("0123456789abcdef") == std::string::npos);
+    BOOST_TEST(has(created.errors, "only time"));
+
+    const auto list = output_of({"token", "list"});
+    BOOST_TEST(has(list, "laptop"));
+    BOOST_TEST(!has(list, token));
+    BOOST_TEST(!has(service().log(), token));
+    BOOST_TEST(!has(read_file(service().folder() / "recto.db"), token));
+
+    const auto id = split_list(split_list(list, '\n').back(), ' ').at(0);
+    BOOST_TEST(output_of({"token", "revoke", id}) == "");
+    BOOST_TEST(!has(output_of({"token", "list"}), "laptop"));
+    check_refused({"token", "revoke", id}, kFailed, "there is no token " + id);
+    check_refused({"token", "create", "Nobody"}, kFailed, "there is no user Nobody");
+}
+
+BOOST_AUTO_TEST_CASE(a_post_is_made_changed_published_and_deleted) {
+    (void)output_of({"user", "add", "Petra"});
+    const auto made =
+        output_of({"post", "set", "petras", "--title", "One", "--body", "-", "--author", "Petra", "--tag", "cpp"}, "From *input*.\n");
+    BOOST_TEST(made.ends_with(" petras draft\n"), made);
+    const auto id = split_list(made, ' ').at(0);
+
+    BOOST_TEST(
+        has(output_of({"post", "publish", "petras", "--at", "2026-03-17T14:00:00+02:00"}), " petras published 2026-03-17T12:00:00Z"));
+    BOOST_TEST(output_of({"post", "set", id, "--title", "Two", "--slug", "petras-second"}).starts_with(id + " petras-second published"));
+    const auto listed = row(output_of({"post", "list"}), id + ' ');
+    BOOST_TEST((split_list(listed, ' ') == split_list(id + " published 2026-03-17T12:00:00Z Petra petras-second Two", ' ')), listed);
+    BOOST_TEST(row(output_of({"post", "list", "--status", "draft"}), id + ' ') == "");
+
+    const auto body = service().folder() / "body.md";
+    replace_file(body, "From a file.\n");
+    (void)output_of({"post", "set", "petras-second", "--body", body});
+    const auto petra = std::string(trim(done(service().sqlite("SELECT id FROM user WHERE name = 'Petra';"))));
+    const auto blogs = blogs_in(service().client().get("/api/blogs?author_id=" + petra).body);
+    BOOST_TEST_REQUIRE(blogs.size() == 1u);
+    BOOST_TEST(blogs[0].at("title").as_string() == "Two");
+    BOOST_TEST(blogs[0].at("body").as_string() == "From a file.\n");
+
+    BOOST_TEST(output_of({"post", "delete", "petras-second"}) == "");
+    check_refused({"post", "delete", "petras-second"}, kFailed, "there is no post petras-second");
+}
+
+BOOST_AUTO_TEST_CASE(what_a_post_cannot_be_is_said) {
+    (void)output_of({"post", "set", "good", "--title", "Good"});
+    (void)output_of({"post", "set", "other", "--title", "Other"});
+    check_refused({"post", "set", "not-there"}, kFailed, "there is no post not-there; with --title it would be made");
+    check_refused({"post", "set", "good", "--status", "gone"}, kFailed, "expected the status draft, published or archived, found gone");
+    check_refused({"post", "set", "good", "--date", "tomorrow"}, kFailed, "expected a date such as");
+    check_refused({"post", "set", "good", "--author", "Nobody"}, kFailed, "there is no user Nobody");
+    check_refused({"post", "set", "good", "--slug", "other"}, kFailed, "there is already a post with the slug other");
+    check_refused({"post", "set", "good", "--slug", "Not a slug"}, kFailed, "such as not-a-slug");
+    check_refused({"post", "set", "good", "--title", " "}, kFailed, "the title is empty");
+    check_refused({"post", "set", "good", "--body", "/not/there.md"}, kFailed, "/not/there.md");
+    check_refused({"post", "publish", "good", "--at", "soon"}, kFailed, "expected a date such as");
+    check_refused({"post", "publish", "not-there"}, kFailed, "there is no post not-there");
+    check_refused({"post", "list", "--status", "gone"}, kFailed, "expected the status");
+    BOOST_TEST(has(output_of({"post", "list"}), "good"));
+}
+
+BOOST_AUTO_TEST_CASE(a_command_logs_what_it_changed) {
+    (void)output_of({"post", "set", "logged", "--title", "Logged"});
+    (void)output_of({"post", "publish", "logged"});
+    (void)output_of({"post", "delete", "logged"});
+    for (const auto* event : {"post.create", "post.publish", "post.delete"}) {
+        const auto lines = split_list(service().log(), '\n');
+        BOOST_TEST(std::ranges::count_if(lines,
+                                         [&](const auto& line) {
+                                             return has(line, std::string("\"ev\":\"") + event + '"') && has(line, "\"slug\":\"logged\"");
+                                         }) == 1,
+                   event);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(importing)
+
+BOOST_AUTO_TEST_CASE(bad_files_are_reported_and_the_rest_is_taken) {
+    const auto folder = service().folder() / "mixed";
+    write_post(folder, "good", {.title = "Good import", .authors = {"Ines"}, .date = "2026-01-01"});
+    write_post(folder / "below", "deeper", {.title = "Deeper import", .authors = {"Ines", "Igor"}, .date = "2026-01-02"});
+    write_post(folder, "no-date", {.title = "No date", .authors = {"Ines"}, .date = ""});
+    write_post(folder, "bad-date", {.title = "Bad date", .authors = {"Ines"}, .date = "soon"});
+    replace_file(folder / "no-matter.md", "Only text.\n");
+    replace_file(folder / "bad-yaml.md", "---\ntitle: [\n---\nText.\n");
+    replace_file(folder / "bad-bytes.md", "---\ntitle: x\ndate: 2026-01-01\n---\n\xff\xfe\n");
+    replace_file(folder / "large.md", "---\ntitle: x\ndate: 2026-01-01\n---\n" + std::string(2u << 20, 'x'));
+    replace_file(folder / "ignored.txt", "nothing of ours");
+
+    const auto result = recto_command({"import", folder});
+    BOOST_TEST(result.status == kFailed);
+    BOOST_TEST(result.output == "added 2, updated 0, unchanged 0, left 0, not read 6\n");
+    for (const auto* file : {"no-date.md:", "bad-date.md:", "no-matter.md:1: expected front matter",
+                             "bad-yaml.md:", "bad-bytes.md:1: not valid UTF-8", "large.md:1: longer than 1 MiB"})
+        BOOST_TEST(has(result.errors, (folder / file).string()), result.errors);
+    BOOST_TEST(has(output_of({"post", "list"}), "Ines, Igor"));
+}
+
+BOOST_AUTO_TEST_CASE(again_changes_nothing_and_what_was_edited_since_is_left_unless_forced) {
+    const auto folder = service().folder() / "again";
+    write_post(folder, "kept", {.title = "Kept", .authors = {"Ines"}, .date = "2026-01-01"});
+    write_post(folder, "edited", {.title = "Edited", .authors = {"Ines"}, .date = "2026-01-02"});
+    BOOST_TEST(output_of({"import", folder}) == "added 2, updated 0, unchanged 0, left 0, not read 0\n");
+    const auto before = done(service().sqlite("SELECT * FROM post; SELECT seq FROM clock;"));
+    BOOST_TEST(output_of({"import", folder}) == "added 0, updated 0, unchanged 2, left 0, not read 0\n");
+    BOOST_TEST(done(service().sqlite("SELECT * FROM post; SELECT seq FROM clock;")) == before);
+
+    write_post(folder, "kept", {.title = "Kept, again", .authors = {"Ines"}, .date = "2026-01-01"});
+    BOOST_TEST(output_of({"import", folder}) == "added 0, updated 1, unchanged 1, left 0, not read 0\n");
+
+    (void)output_of({"post", "set", "edited", "--title", "By hand"});
+    write_post(folder, "edited", {.title = "By file", .authors = {"Ines"}, .date = "2026-01-02"});
+    const auto left = recto_command({"import", folder});
+    BOOST_TEST(left.output == "added 0, updated 0, unchanged 1, left 1, not read 0\n");
+    BOOST_TEST(has(left.errors, (folder / "edited.md").string() + ": edited in Recto since; left as it is"), left.errors);
+    BOOST_TEST(has(output_of({"post", "list"}), "By hand"));
+
+    BOOST_TEST(output_of({"import", "--force", folder}) == "added 0, updated 1, unchanged 1, left 0, not read 0\n");
+    BOOST_TEST(has(output_of({"post", "list"}), "By file"));
+}
+
+BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_said) { check_refused({"import", "/not/there"}, kFailed, "not a folder: /not/there"); }
+
+BOOST_AUTO_TEST_CASE(the_sample_posts_are_good) {
+    BOOST_TEST(has(output_of({"import", "etc/sample-posts"}), "updated 0, unchanged 0, left 0, not read 0"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(cache)
+
+BOOST_AUTO_TEST_CASE(raw_items_are_set_got_and_deleted) {
+    BOOST_TEST(output_of({"cache", "set", "key", "a value"}) == "");
+    BOOST_TEST(output_of({"cache", "get", "key"}) == "a value\n");
+    BOOST_TEST(output_of({"cache", "delete", "key"}) == "");
+    check_refused({"cache", "get", "key"}, kFailed, "key");
+    check_refused({"cache", "delete", "key"}, kFailed, "key");
+    check_refused({"cache", "set", "key", "value", "--ttl", "soon"}, kFailed, "--ttl soon: expected a duration such as");
+    const std::string odd = "any key at all: blanks, \n lines, ü, " + std::string(300, 'x');
+    BOOST_TEST(output_of({"cache", "set", odd, "its value", "--ttl", "1h"}) == "");
+    BOOST_TEST(output_of({"cache", "get", odd}) == "its value\n");
+}
+
+BOOST_AUTO_TEST_CASE(stats_prints_the_clock_and_the_servers) {
+    const auto stats = output_of({"cache", "stats"});
+    for (const auto* word : {"epoch", "synced", "memcached.sock"}) BOOST_TEST(has(stats, word), word);
+    BOOST_TEST((split_list(row(stats, "unix:"), ' ').at(1) == "reachable" && split_list(row(stats, "unix:"), ' ').at(2) == "yes"));
+}
+
+BOOST_AUTO_TEST_CASE(without_memcached_the_commands_say_so_and_the_rest_works) {
+    service().memcached().kill();
+    check_refused({"cache", "get", "key"}, kFailed, "recto: ");
+    check_refused({"cache", "set", "key", "value"}, kFailed, "memcached did not take it");
+    BOOST_TEST((split_list(row(output_of({"cache", "stats"}), "unix:"), ' ').at(2) == "no"));
+    BOOST_TEST(output_of({"cache", "invalidate", "post:author=1"}) == "");
+    (void)output_of({"post", "list"});
+    service().memcached().restart();
+    BOOST_TEST(output_of({"cache", "set", "key", "again"}) == "");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(throttle)
+
+BOOST_AUTO_TEST_CASE(show_tells_a_client_s_use_and_reset_gives_it_back) {
+    const Service limited({.workers = 1, .ini = "[throttle]\nblog_2_limit = 2/day\n"});
+    auto client = limited.client();
+    for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
+    const auto used = row(done(limited.recto({"throttle", "show", "--address", "127.0.0.1"})), "blog_2_limit ");
+    BOOST_TEST((split_list(used, ' ').at(1) == "2/day" && split_list(used, ' ').at(2) == "2"), used);
+    BOOST_TEST(has(done(limited.recto({"throttle", "show"})), "blog_2_limit"));
+    (void)done(limited.recto({"throttle", "reset", "--address", "127.0.0.1"}));
+    for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
+    (void)done(limited.recto({"throttle", "reset", "--scope", "blog_2_limit"}));
+    BOOST_TEST(client.get("/api/blog2").status == 200);
+    for (const std::vector<std::string>& wrong :
+         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "show", "--user", "Nobody"}}) {
+        const auto result = limited.recto(wrong);
+        BOOST_TEST(result.status == kFailed);
+        BOOST_TEST(has(result.errors, "there is no "), result.errors);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(plain_cgi)
+
+BOOST_AUTO_TEST_CASE(the_worker_answers_one_request_of_a_cgi_environment) {
+    const auto output = done(service().cgi({"REQUEST_METHOD=GET", "PATH_INFO=/api/blogs", "QUERY_STRING=author_id=987654"}));
+    const auto end = output.find("\r\n\r\n");
+    BOOST_TEST_REQUIRE(end != std::string::npos);
+    BOOST_TEST(output.substr(end + 4) == R"({"blogs":[]})");
+    const auto head = output.substr(0, end + 2);
+    BOOST_TEST(head.starts_with("Status: 200 OK\r\n"), head);
+    for (const auto* header :
+         {"Content-Type: application/json\r\n", "Allow: GET, HEAD, OPTIONS\r\n", "X-Request-Id: ", "Content-Length: 12\r\n", "ETag: \""})
+        BOOST_TEST(has(head, header), head);
+}
+
+BOOST_AUTO_TEST_CASE(other_requests_are_answered_as_nginx_s_would_be) {
+    const std::pair<std::vector<std::string>, const char*> cases[] = {
+        {{"REQUEST_METHOD=GET", "PATH_INFO=/api/nothing"}, "Status: 404 Not Found\r\n"},
+        {{"REQUEST_METHOD=POST", "PATH_INFO=/api/blogs", "CONTENT_LENGTH=0"}, "Status: 405 Method Not Allowed\r\n"},
+        {{"REQUEST_METHOD=GET", "PATH_INFO=/api/blogs"}, "Status: 400 Bad Request\r\n"},
+        {{"REQUEST_METHOD=GET", "PATH_INFO=/api/blog", "HTTP_AUTHORIZATION=Token x"}, "Status: 401 Unauthorized\r\n"},
+    };
+    for (const auto& [environment, status] : cases) BOOST_TEST(done(service().cgi(environment)).starts_with(status), status);
+    const auto head = done(service().cgi({"REQUEST_METHOD=HEAD", "PATH_INFO=/api/blog"}));
+    BOOST_TEST(head.ends_with("\r\n\r\n"), head);
+}
+
+BOOST_AUTO_TEST_CASE(the_command_line_is_not_throttled) {
+    for (int i = 0; i < 3; ++i) {
+        const auto output =
+            done(run_command({"sh", "-c", "exec \"${BUILD:-build}\"/recto.fcgi --config \"$1\"", "sh", service().folder() / "recto.ini"},
+                             {}, {"REQUEST_METHOD=GET", "PATH_INFO=/api/blog", "RECTO_THROTTLE__BLOG_LIMIT=1/day"}));
+        BOOST_TEST(output.starts_with("Status: 200 OK"), output);
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace recto
