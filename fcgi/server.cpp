@@ -348,7 +348,8 @@ void Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
         if (slot.state.compare_exchange_strong(expected, State::more)) return;
         if (expected != State::parked) return;
     }
-    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    // Asked again, because the event may be about the connection that had the slot before.
+    if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && slot.connection.hung_up())
         hung_up(slot, window);
     else if (look(slot, window))
         settle(slot, window);
