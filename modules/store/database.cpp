@@ -6,6 +6,11 @@
 #include <sqlite3.h>
 
 namespace recto {
+namespace {
+
+constexpr std::chrono::seconds kLookAgain{1};
+
+}  // namespace
 
 std::unique_ptr<WriteQueue::Turn> WriteQueue::wait(std::chrono::milliseconds patience) {
     auto turn = std::unique_lock(mutex_);
@@ -79,9 +84,20 @@ void Database::sync_up_to(std::uint64_t epoch, std::uint64_t seq) {
     if (reading.epoch() != epoch || reading.synced() < seq) clock_.sync(source_);
 }
 
+// A database that hangs (a lost file server, locked read marks) makes each look wait for seconds. Who waited for another's look, or comes
+// soon after it, takes its failure; else a request would wait as often as there are others.
 void Database::sync_if_stale() {
+    const auto arrived = std::chrono::steady_clock::now();
     const std::lock_guard lock(sync_mutex_);
-    if (!clock_.read().is_fresh()) clock_.sync(source_);
+    if (clock_.read().is_fresh()) return;
+    if (failed_look_ && arrived < failed_look_->at + kLookAgain) throw failed_look_->why;
+    try {
+        clock_.sync(source_);
+        failed_look_.reset();
+    } catch (const std::runtime_error& why) {
+        failed_look_ = {std::chrono::steady_clock::now(), why};
+        throw;
+    }
 }
 
 // After a COMMIT, so it can't fail any more: where it is in vain, the follower does it within 50 ms.

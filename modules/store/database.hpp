@@ -6,11 +6,14 @@
 // Threads:  safe to call from any thread; a reader or a turn belongs to the thread that took it.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -60,8 +63,8 @@ public:
     [[nodiscard]] ChangeClock& clock() { return clock_; }
     void sync();
     void sync_up_to(std::uint64_t epoch, std::uint64_t seq);  // unless the clock is there already
-    void sync_if_stale();
-    void give_up_trust() noexcept;  // a writer found that the triggers are not the expected ones
+    void sync_if_stale();                                     // fails at once for a second after it has failed
+    void give_up_trust() noexcept;                            // a writer found that the triggers are not the expected ones
 
     [[nodiscard]] std::unique_ptr<ChangeSource> change_source() const;
 
@@ -72,8 +75,14 @@ private:
     TriggerCheck writer_triggers_;
     WriteQueue queue_;
 
+    struct FailedLook {
+        std::chrono::steady_clock::time_point at;
+        std::runtime_error why;
+    };
     std::mutex sync_mutex_;
-    SqliteChangeSource source_;  // guarded by sync_mutex_
+    // guarded by sync_mutex_:
+    SqliteChangeSource source_;
+    std::optional<FailedLook> failed_look_;  // of sync_if_stale()
 
     ChangeClock clock_;
 
