@@ -38,23 +38,12 @@ struct Answer {
     }
 };
 
-// Two authors with a post each, two workers, and a connection to each worker.
-struct Fixture {
+// A service, and a connection to each of its workers.
+struct Workers {
     Service service{{.workers = kWorkers, .ini = std::string(kNoLimits)}};
-    std::string ada, bob;
     std::vector<FastcgiClient> connections;
 
-    Fixture() {
-        ada = add_author("Ada", "post");
-        bob = add_author("Bob", "other");
-        connect();
-    }
-
-    std::string add_author(const std::string& name, const std::string& slug) {
-        const auto id = split_list(done(service.recto({"user", "add", name})), ' ').at(0);
-        (void)done(service.recto({"post", "set", slug, "--title", slug, "--author", name, "--status", "published"}));
-        return id;
-    }
+    Workers() { connect(); }
 
     // All but one stand still while we connect, so that one it is who accepts.
     void connect() {
@@ -63,7 +52,7 @@ struct Fixture {
             for (auto& worker : service.workers())
                 if (&worker != &chosen) worker.freeze();
             connections.emplace_back(service.folder() / "recto.sock");
-            ask(connections.size() - 1, ada);
+            ask(connections.size() - 1, "0");
             for (auto& worker : service.workers()) worker.signal(SIGCONT);
         }
     }
@@ -75,9 +64,35 @@ struct Fixture {
         return {answer->body, answer->header("cache-status") == "recto; hit"};
     }
 
+    static Workers& shared() {
+        static Workers workers;
+        return workers;
+    }
+};
+
+// Two authors with a post each, and nothing else: the tables are emptied before each case.
+struct Fixture {
+    Workers& workers;
+    Service& service = workers.service;
+    std::string ada, bob;
+
+    explicit Fixture(Workers& those = Workers::shared()) : workers(those) {
+        (void)done(service.sqlite("PRAGMA foreign_keys = ON; DELETE FROM post_author; DELETE FROM post; DELETE FROM user;"));
+        ada = add_author("Ada", "post");
+        bob = add_author("Bob", "other");
+    }
+
+    std::string add_author(const std::string& name, const std::string& slug) {
+        const auto id = split_list(done(service.recto({"user", "add", name})), ' ').at(0);
+        (void)done(service.recto({"post", "set", slug, "--title", slug, "--author", name, "--status", "published"}));
+        return id;
+    }
+
+    Answer ask(std::size_t worker, const std::string& author) { return workers.ask(worker, author); }
+
     // Until each worker answers from its cache.
     void warm(const std::string& author) {
-        for (std::size_t worker = 0; worker < connections.size(); ++worker) {
+        for (std::size_t worker = 0; worker < kWorkers; ++worker) {
             ask(worker, author);
             BOOST_TEST(ask(worker, author).hit);
         }
@@ -327,11 +342,10 @@ BOOST_AUTO_TEST_CASE(a_restored_old_database_is_the_truth_and_nothing_newer_is_s
     warm(bob);
 
     service.end_workers();
-    connections.clear();
     for (const auto* suffix : {"", "-wal", "-shm"}) fs::remove(service.folder() / (std::string("recto.db") + suffix));
     fs::copy_file(copy, service.folder() / "recto.db");
     for (int i = 0; i < kWorkers; ++i) service.start_worker();
-    connect();
+    workers.connect();
     for (std::size_t worker = 0; worker < kWorkers; ++worker) {
         BOOST_TEST(ask(worker, ada).only_title() == "Old");
         BOOST_TEST(ask(worker, bob).only_title() == "other");
