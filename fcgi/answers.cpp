@@ -20,10 +20,8 @@ Response invalid_field(std::string_view field, std::string_view text) {
 
 Response not_found() { return detail(404, "Not found."); }
 
-Response method_not_allowed(std::string_view method, const View& view) {
-    auto response = detail(405, "Method \"" + std::string(method) + "\" not allowed.");
-    response.set("Allow", allowed_methods(view));
-    return response;
+Response method_not_allowed(std::string_view method) {
+    return detail(405, "Method \"" + std::string(method) + "\" not allowed.");
 }
 
 Response unauthorized(std::string_view text) {
@@ -51,10 +49,8 @@ Response unavailable(std::chrono::seconds retry_after) {
 Response server_error() { return detail(500, "A server error occurred."); }
 
 Response description(const View& view) {
-    auto response = json_answer(200, R"({"name":)" + json_string(view.name) +
-                                         R"(,"description":"","renders":["application/json"],"parses":["application/json"]})");
-    response.set("Allow", allowed_methods(view));
-    return response;
+    return json_answer(200, R"({"name":)" + json_string(view.name) +
+                                R"(,"description":"","renders":["application/json"],"parses":["application/json"]})");
 }
 
 }  // namespace recto

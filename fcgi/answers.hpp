@@ -18,7 +18,7 @@ namespace recto {
 [[nodiscard]] Response invalid_field(std::string_view field, std::string_view text);            // 400 {"field":["…"]}
 
 [[nodiscard]] Response not_found();
-[[nodiscard]] Response method_not_allowed(std::string_view method, const View& view);
+[[nodiscard]] Response method_not_allowed(std::string_view method);
 [[nodiscard]] Response unauthorized(std::string_view text);
 [[nodiscard]] Response throttled(std::chrono::seconds retry_after);
 [[nodiscard]] Response unavailable(std::chrono::seconds retry_after);

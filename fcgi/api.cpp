@@ -7,8 +7,6 @@
 namespace recto {
 namespace {
 
-using namespace std::chrono_literals;
-
 void append_field(std::string& out, std::string_view name, std::string_view text) {
     append_json_string(out, name);
     out += ':';
@@ -54,13 +52,16 @@ Result<std::int64_t> author_id_of(const Parameters& parameters) {
 }  // namespace
 
 Handler blogs_by_author(Site& site) {
-    auto by_author = cached<std::string(std::int64_t)>(site.cache, "blogs_by_author", 10min, [&site](std::int64_t author) {
+    const auto fetch = [&site](std::int64_t author) {
         log_message(Level::info, "Fetching blogs from database");
-        const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now());
-        return blogs_as_json(site.blog.published_by_author(author, now));
-    });
-    return [by_author](const ViewRequest& request) mutable {
-        const auto author = author_id_of(request.parameters);
+        return blogs_as_json(site.blog.published_by_author(author, time_now()));
+    };
+    // `cache = off` means the whole of it: neither the view nor its function.
+    const auto ttl = policy_of(*find_view("/api/blogs"), site.config).cache;
+    const auto by_author = ttl.count() == 0 ? std::function<std::string(std::int64_t)>(fetch)
+                                            : cached<std::string(std::int64_t)>(site.cache, "blogs_by_author", ttl, fetch);
+    return [by_author](const Parameters& parameters) {
+        const auto author = author_id_of(parameters);
         if (!author) return invalid_field("author_id", author.error());
         return json_answer(200, by_author(*author));
     };

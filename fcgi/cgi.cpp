@@ -9,15 +9,15 @@ namespace recto {
 namespace {
 
 // A CGI program may read no more than CONTENT_LENGTH bytes: nobody promises an end of file (RFC 3875 section 4.2).
-std::optional<Response> read_body(std::string& body, Size max_body) {
+std::optional<Response> read_body(Request& request, Size max_body) {
     const char* announced = std::getenv("CONTENT_LENGTH");
     if (announced == nullptr || *announced == '\0') return std::nullopt;
     const auto length = parse_integer(announced);
-    if (!length || *length < 0) return body_of_another_length();
+    if (!length || *length < 0) return body_of_another_length(request);
     const auto size = static_cast<std::uint64_t>(*length);
-    if (size > max_body.bytes) return body_too_large();
-    body.resize(size);
-    if (std::fread(body.data(), 1, body.size(), stdin) != body.size()) return body_of_another_length();
+    if (size > max_body.bytes) return body_too_large(request);
+    request.body.resize(size);
+    if (std::fread(request.body.data(), 1, size, stdin) != size) return body_of_another_length(request);
     return std::nullopt;
 }
 
@@ -34,7 +34,7 @@ void answer_one_cgi_request(const ServerOptions& options, const BeginExchange& b
     auto request = request_from_environment(::environ);
     const bool is_head = request.is_head();
     GuardedExchange exchange;
-    auto response = read_body(request.body, options.max_body);
+    auto response = read_body(request, options.max_body);
     if (!response) response = exchange.start(begin, std::move(request));
     if (!response) response = exchange.to_the_end();
     print(*response, !is_head && may_have_body(response->status));

@@ -6,12 +6,29 @@
 #include "fcgi/answers.hpp"
 #include "log/log.hpp"
 #include "util/context.hpp"
+#include "util/crypto.hpp"
 
 namespace recto {
 
-Response body_too_large() { return detail(413, "The request's body is too large."); }
+namespace {
 
-Response body_of_another_length() { return detail(400, "The request's body doesn't have the length that Content-Length says."); }
+Response identified(Response response, const std::string& txid) {
+    response.set("X-Request-Id", txid);
+    return response;
+}
+
+// An answer to a request that no exchange begins with: there is no context to take the id from.
+Response refused(int status, std::string_view text, const Request& request) {
+    return identified(detail(status, text), request.request_id.empty() ? random_uuid() : request.request_id);
+}
+
+}  // namespace
+
+Response body_too_large(const Request& request) { return refused(413, "The request's body is too large.", request); }
+
+Response body_of_another_length(const Request& request) {
+    return refused(400, "The request's body doesn't have the length that Content-Length says.", request);
+}
 
 std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Request request) {
     return guarded([&]() -> std::optional<Response> {
@@ -44,7 +61,7 @@ Response GuardedExchange::failed(std::string_view what) const {
     std::optional<ContextScope> scope;
     if (context != nullptr) scope.emplace(*context);
     log_message(Level::error, "request failed: " + std::string(what));
-    return server_error();
+    return context == nullptr ? server_error() : identified(server_error(), context->txid);
 }
 
 }  // namespace recto

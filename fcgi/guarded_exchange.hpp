@@ -11,8 +11,8 @@
 
 namespace recto {
 
-[[nodiscard]] Response body_too_large();
-[[nodiscard]] Response body_of_another_length();
+[[nodiscard]] Response body_too_large(const Request& request);
+[[nodiscard]] Response body_of_another_length(const Request& request);
 
 class GuardedExchange {
 public:

@@ -14,13 +14,8 @@
 
 namespace recto {
 
-// What a handler gets to see: nothing that isn't declared, so nothing that isn't in the cache key.
-struct ViewRequest {
-    const Parameters& parameters;
-    TimePoint now;  // fixed before anything is read
-};
-
-using Handler = std::function<Response(const ViewRequest&)>;
+// A handler gets to see nothing that isn't declared, so nothing that isn't in the cache key.
+using Handler = std::function<Response(const Parameters&)>;
 using Handlers = std::map<std::string_view, Handler>;
 
 // The site must outlive them. Every view of the table has one (assert).

@@ -63,7 +63,11 @@ void remove_if_nobody_listens(const fs::path& path, const Address& address) {
     const auto probe = unix_socket(SOCK_STREAM);
     if (::connect(probe.get(), address.get(), address.length) == 0 || errno == EAGAIN)
         throw std::runtime_error("another process already listens on " + path.string());
-    if (errno == ECONNREFUSED) ::unlink(path.c_str());
+    if (errno != ECONNREFUSED) return;
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))  // a file is refused in the same words
+        throw std::runtime_error(path.string() + " is there and is not a socket");
+    ::unlink(path.c_str());
 }
 
 UniqueFd bind_socket(const fs::path& path) {

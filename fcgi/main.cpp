@@ -13,6 +13,7 @@
 #include "fcgi/listen.hpp"
 #include "fcgi/server.hpp"
 #include "fcgi/view_exchange.hpp"
+#include "site/owner.hpp"
 #include "site/site.hpp"
 
 namespace {
@@ -20,6 +21,7 @@ namespace {
 using namespace recto;
 
 constexpr int kFailure = 1;
+constexpr int kUsage = 64;
 constexpr int kBadConfiguration = 78;  // EX_CONFIG of sysexits.h: the unit doesn't restart on it
 
 ServerOptions server_options(const Config& config) {
@@ -77,6 +79,7 @@ int run(const std::string& config_file) {
     for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.c_str());
     if (!loaded.mistakes.empty()) return kBadConfiguration;
 
+    become_owner_of(loaded.config.data);
     ::umask(0027);
     ::signal(SIGXFSZ, SIG_IGN);  // a full disk is an error to count, not our end
     const LogSession log(log_options(loaded.config));
@@ -96,9 +99,11 @@ int main(int argc, char** argv) {
     CLI::App options{"Answers Recto's requests over FastCGI; with a CGI environment, answers that one request.", "recto.fcgi"};
     std::string config_file = "/etc/recto/recto.ini";
     options.add_option("--config", config_file, "The configuration")->capture_default_str();
-    CLI11_PARSE(options, argc, argv);
     try {
+        options.parse(argc, argv);
         return run(config_file);
+    } catch (const CLI::ParseError& problem) {
+        return options.exit(problem) == 0 ? 0 : kUsage;
     } catch (const std::exception& problem) {
         std::fprintf(stderr, "recto.fcgi: %s\n", problem.what());
         return kFailure;

@@ -490,9 +490,9 @@ std::optional<Request> Server::Loop::read_request(Slot& slot) {
     if (!is_whole && size <= limit)
         drop(slot, Clock::now() < read_until ? counters_.aborted : counters_.timed_out);
     else if (!is_whole && !slot.arrived.content_length)
-        refuse(slot, body_too_large());
+        refuse(slot, body_too_large(*request));
     else if (slot.arrived.content_length.value_or(size) != size)
-        refuse(slot, body_of_another_length());
+        refuse(slot, body_of_another_length(*request));
     else
         return request;
     return std::nullopt;
@@ -509,8 +509,9 @@ bool Server::Loop::finish(Slot& slot) {
 }
 
 bool Server::Loop::refuse_large_body(Slot& slot) {
-    if (!slot.connection.take_request()) return drop(slot, counters_.malformed);
-    return refuse(slot, body_too_large());
+    const auto request = slot.connection.take_request();
+    if (!request) return drop(slot, counters_.malformed);
+    return refuse(slot, body_too_large(*request));
 }
 
 // Answered by the pool, which waits until the client has stopped sending.

@@ -13,14 +13,17 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// RFC 9211 section 2.
+constexpr std::string_view kHit = "recto; hit";
+constexpr std::string_view kMiss = "recto; fwd=miss";
+constexpr std::string_view kStored = "recto; fwd=miss; stored";
+
 RequestContext context_of(const Request& request) {
     return {.txid = request.request_id.empty() ? random_uuid() : request.request_id, .address = request.address, .user_id = {}};
 }
 
 // The command line is not throttled: there is no address to count by.
 bool is_local(const Request& request) { return request.address == "local"; }
-
-TimePoint time_now() { return std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
 class ViewExchange : public Exchange {
 public:
@@ -56,7 +59,7 @@ private:
         if (request_.method == "OPTIONS") return description(*route_->view);
         const std::string_view method = request_.is_head() ? "GET" : std::string_view(request_.method);
         if (std::ranges::find(route_->view->methods, method) == route_->view->methods.end())
-            return method_not_allowed(request_.method, *route_->view);
+            return method_not_allowed(request_.method);
         return {};
     }
 
@@ -113,31 +116,30 @@ private:
         if (!clock) return from_view();
         const CollectReads collected(clock->epoch(), clock->synced());
         auto response = from_view();
-        cache_status_ = "recto; fwd=uri-miss";
+        cache_status_ = kMiss;
         if (!is_storable(response)) return response;
         add_validators(response);
         site_.cache.put(key_, pack(response), collected.reads(), route_->cache, time_now());
-        cache_status_ = "recto; fwd=uri-miss; stored";
+        cache_status_ = kStored;
         return response;
     }
 
     std::optional<Response> from_cache(const CacheHit& entry) {
         if (!entry) return {};
         auto response = unpack(entry);
-        if (response) cache_status_ = "recto; hit";
+        if (response) cache_status_ = kHit;
         return response;
     }
 
     Response from_view() {
-        auto response = route_->handler({*parameters_, time_now()});
-        response.set("Allow", allowed_methods(*route_->view));
-        return response;
+        return route_->handler(*parameters_);
     }
 
     [[nodiscard]] bool is_cached() const { return route_->cache > 0ms; }
 
     std::optional<Response> finished(std::optional<Response> response) const {
         if (!response) return {};
+        if (route_ != nullptr) response->set("Allow", allowed_methods(*route_->view));
         if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
         response->headers.emplace_back("X-Request-Id", context_.txid);
         return revalidated(std::move(*response), request_);
@@ -148,7 +150,7 @@ private:
         for (const auto name : route_->view->parameters)
             if (const auto value = parameters_->find(name)) data[name] = *value;
         data["status"] = response.status;
-        if (!cache_status_.empty()) data["cache"] = cache_status_ == "recto; hit" ? "hit" : "miss";
+        if (!cache_status_.empty()) data["cache"] = cache_status_ == kHit ? "hit" : "miss";
         return data;
     }
 
@@ -166,7 +168,7 @@ private:
 
 Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handlers& handlers) {
     auto policy = policy_of(view, config);
-    Route route{&view, handlers.at(view.name), policy.cache, {}, policy.log};
+    Route route{&view, handlers.at(view.name), view.is_shared ? policy.cache : 0ms, {}, policy.log};
     for (const auto& scope : policy.throttle) {
         const auto found = throttle.find(scope);
         assert(found);  // load_config refuses a scope that [throttle] doesn't have

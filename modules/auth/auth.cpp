@@ -18,10 +18,6 @@ constexpr std::size_t kMaxNameLength = 150;
 
 std::string hash_of(std::string_view token) { return hex(hash256(token)); }
 
-std::int64_t now_in_micros() {
-    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 std::optional<std::int64_t> fetch_user(Store& store, const std::string& token_hash) {
     auto snapshot = store.read();
     auto rows = snapshot.query("SELECT token.user, user.active FROM token JOIN user ON user.id = token.user WHERE token.hash = ?",
@@ -86,7 +82,7 @@ Result<User> Auth::add_user(std::string_view name) {
         return !transaction.query("SELECT 1 FROM user WHERE slug = ?", {candidate}).next();
     });
     const auto id = transaction.insert("INSERT INTO user (name, slug, active, created_at) VALUES (?, ?, 1, ?)",
-                                       {*checked, slug, now_in_micros()});
+                                       {*checked, slug, micros(time_now())});
     transaction.commit();
     return User{.id = id, .name = *checked, .slug = slug, .active = true};
 }
@@ -109,7 +105,7 @@ Result<std::string> Auth::create_token(std::string_view user, std::string_view l
     random_bytes(bytes);
     const auto token = hex(bytes);
     transaction.execute("INSERT INTO token (hash, user, label, created_at) VALUES (?, ?, ?, ?)",
-                        {hash_of(token), *id, label, now_in_micros()});
+                        {hash_of(token), *id, label, micros(time_now())});
     transaction.commit();
     return token;
 }

@@ -88,8 +88,6 @@ std::optional<Error> wrong_slug(const std::optional<std::string>& slug) {
 
 }  // namespace
 
-std::int64_t micros(TimePoint time) { return time.time_since_epoch().count(); }
-
 Result<PostChanges> checked(PostChanges changes) {
     if (changes.title && trim(*changes.title).empty()) return Error{"the title is empty"};
     const std::optional<Error> problems[] = {

@@ -18,6 +18,4 @@ enum class MissingAuthors { refuse, add };
 [[nodiscard]] Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id, const PostChanges& changes, TimePoint now,
                                                MissingAuthors missing);
 
-[[nodiscard]] std::int64_t micros(TimePoint time);
-
 }  // namespace recto

@@ -6,8 +6,6 @@ namespace recto {
 
 namespace {
 
-TimePoint time_now() { return std::chrono::time_point_cast<TimePoint::duration>(std::chrono::system_clock::now()); }
-
 }  // namespace
 
 CachedResults::CachedResults(Cache& cache, std::string name, std::chrono::milliseconds ttl, std::vector<std::string> tags)

@@ -16,9 +16,9 @@
 #include <string>
 #include <vector>
 
-namespace recto {
+#include "util/time.hpp"
 
-using TimePoint = std::chrono::sys_time<std::chrono::microseconds>;
+namespace recto {
 
 struct Reads {
     std::uint64_t epoch = 0;

@@ -4,28 +4,30 @@
 
 #include "command/commands.hpp"
 #include "command/table.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 namespace {
 
 void get(Operator& op, const std::string& key) {
     const auto value = op.site().cache.get(key);
-    if (!value) fail("nothing is stored under " + key);
+    if (!value) fail("nothing is stored under " + key + ", or memcached is down; see `recto cache stats`");
     std::fwrite(value->data(), 1, value->size(), stdout);
     std::putchar('\n');
 }
 
 void set(Operator& op, const std::string& key, const std::string& value, const std::string& ttl_text) {
     const auto ttl = parse_duration(ttl_text);
-    if (!ttl) fail("--ttl " + ttl_text + ": " + ttl.error());
+    if (!ttl || ttl->count() == 0) fail("--ttl " + ttl_text + ": expected a duration such as 50s, 15min or 7d");
     if (!op.site().cache.set(key, value, *ttl)) fail("memcached did not take it; see `recto cache stats`");
 }
 
 void remove(Operator& op, const std::string& key) {
-    if (!op.site().cache.remove(key)) fail("nothing is stored under " + key);
+    if (!op.site().cache.remove(key)) fail("nothing is stored under " + key + ", or memcached is down; see `recto cache stats`");
 }
 
 void invalidate(Operator& op, const std::string& tag) {
+    if (tag.empty() || !is_utf8(tag)) fail("a tag is text such as post, post:author=12 or fn:blogs_by_author");
     op.site().cache.invalidate(tag);
     log_event("cache.invalidate", {{"tag", tag}});
 }

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
     Operator op;
     program.add_option("--config", op.config_file, "The configuration")->capture_default_str();
     program.require_subcommand(1);
+    program.fallthrough();  // `recto check --config F` as well as `recto --config F check`
     program.footer("Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.");
     add_commands(program, op);
     try {

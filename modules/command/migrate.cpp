@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include "command/commands.hpp"
+#include "site/owner.hpp"
 #include "util/file.hpp"
 #include "util/shared_file.hpp"
 
@@ -11,7 +12,7 @@ namespace recto {
 void add_migrate(CLI::App& program, Operator& op) {
     auto* const command = program.add_subcommand("migrate", "Brings the database up to this program; keeps a copy of what it was");
     command->final_callback([&op] {
-        op.become_owner_of_data();
+        become_owner_of(op.config().data);
         ::umask(0027);
         make_directories(op.config().store_file.parent_path());
         make_private_directory(op.config().runtime_dir);

@@ -31,9 +31,6 @@ public:
     [[nodiscard]] const LoadedConfig& loaded();
     [[nodiscard]] const Config& config() { return loaded().config; }
 
-    // As root: from here on as the owner of the data folder, so that no file of root's gets between the workers' ones.
-    void become_owner_of_data();
-
     // Opens the log and everything else, once.
     [[nodiscard]] Site& site();
 
@@ -42,7 +39,5 @@ private:
     std::unique_ptr<LogSession> log_;
     std::unique_ptr<Site> site_;
 };
-
-[[nodiscard]] TimePoint time_now();
 
 }  // namespace recto

@@ -2,8 +2,11 @@
 
 #include <cstdio>
 
+#include <arpa/inet.h>
+
 #include "command/commands.hpp"
 #include "command/table.hpp"
+#include "site/owner.hpp"
 
 namespace recto {
 namespace {
@@ -11,11 +14,19 @@ namespace {
 constexpr std::size_t kDefaultTop = 20;
 
 Throttle table_in_use(Operator& op) {
-    op.become_owner_of_data();
+    become_owner_of(op.config().data);
     auto throttle = Throttle::attach(op.config().runtime_dir);
     if (!throttle) fail("no worker has counted a request since the machine was started");
     return *std::move(throttle);
 }
+
+const CLI::Validator kAddress(
+    [](std::string& text) {
+        in6_addr address;
+        const bool good = ::inet_pton(AF_INET, text.c_str(), &address) == 1 || ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
+        return good ? std::string() : "expected an address such as 192.0.2.1 or 2001:db8::1, found " + text;
+    },
+    "ADDRESS");
 
 struct Target {
     std::string address;
@@ -70,9 +81,9 @@ void add_throttle(CLI::App& program, Operator& op) {
 
     auto* const show = throttle->add_subcommand("show", "Prints the fullest records and the counters, or one client's use");
     const auto target = std::make_shared<Target>();
-    auto* const by_address = show->add_option("--address", target->address, "An address");
+    auto* const by_address = show->add_option("--address", target->address, "An address")->check(kAddress);
     show->add_option("--user", target->user, "A user's name")->excludes(by_address);
-    auto* const top = show->add_option("--top", "How many records")->default_str(std::to_string(kDefaultTop))->force_callback();
+    auto* const top = show->add_option("--top", "How many records")->default_str(std::to_string(kDefaultTop))->force_callback()->check(CLI::Range(1, 1000));
     show->final_callback([&op, target, top] {
         const bool one_client = !target->address.empty() || !target->user.empty();
         one_client ? show_client(op, *target) : show_fullest(op, top->as<std::size_t>());
@@ -81,7 +92,7 @@ void add_throttle(CLI::App& program, Operator& op) {
     auto* const reset_command = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
     auto* const which = reset_command->add_option_group("which");
     const auto reset_target = std::make_shared<Target>();
-    which->add_option("--address", reset_target->address, "An address");
+    which->add_option("--address", reset_target->address, "An address")->check(kAddress);
     which->add_option("--user", reset_target->user, "A user's name");
     which->add_option("--scope", reset_target->scope, "A scope of [throttle]");
     which->require_option(1);

@@ -9,7 +9,7 @@ namespace {
 void create(Operator& op, const std::string& user, const std::string& label) {
     const auto token = op.site().auth.create_token(user, label);
     if (!token) fail(token.error());
-    log_event("token.create", {{"user_name", user}});
+    log_event("token.create", {{"user", user}});
     std::puts(token->c_str());
     std::fputs("This is the only time it is shown. Use it as: Authorization: Token ...\n", stderr);
 }
@@ -23,7 +23,7 @@ void list(Operator& op) {
 
 void revoke(Operator& op, std::int64_t id) {
     if (!op.site().auth.revoke_token(id)) fail("there is no token " + std::to_string(id) + "; see `recto token list`");
-    log_event("token.revoke", {{"token_id", id}});
+    log_event("token.revoke", {{"id", id}});
 }
 
 }  // namespace
@@ -40,7 +40,7 @@ void add_token(CLI::App& program, Operator& op) {
     token->add_subcommand("list", "Prints all tokens, without their secret")->final_callback([&op] { list(op); });
 
     auto* const revoke_command = token->add_subcommand("revoke", "Ends a token");
-    auto* const id = revoke_command->add_option("ID", "As `recto token list` prints it")->required()->check(CLI::PositiveNumber);
+    auto* const id = revoke_command->add_option("ID", "As `recto token list` prints it")->required()->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 53));
     revoke_command->final_callback([&op, id] { revoke(op, id->as<std::int64_t>()); });
 }
 

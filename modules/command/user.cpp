@@ -9,7 +9,7 @@ namespace {
 void add(Operator& op, const std::string& name) {
     const auto user = op.site().auth.add_user(name);
     if (!user) fail(user.error());
-    log_event("user.add", {{"user", user->id}});
+    log_event("user.add", {{"user", user->name}, {"id", user->id}});
     std::printf("%lld %s\n", static_cast<long long>(user->id), user->slug.c_str());
 }
 

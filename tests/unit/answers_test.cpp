@@ -19,11 +19,10 @@ BOOST_AUTO_TEST_CASE(one_second_is_singular) {
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_method_is_named_as_drf_names_it) {
-    const auto answer = method_not_allowed("POST", *find_view("/api/blogs"));
+    const auto answer = method_not_allowed("POST");
     BOOST_TEST(answer.status == 405);
     BOOST_TEST(answer.body() == R"({"detail":"Method \"POST\" not allowed."})");
-    BOOST_TEST(method_not_allowed("A\"B", *find_view("/api/blogs")).body() == R"({"detail":"Method \"A\"B\" not allowed."})");
-    BOOST_TEST(*answer.header("Allow") == "GET, HEAD, OPTIONS");
+    BOOST_TEST(method_not_allowed("A\"B").body() == R"({"detail":"Method \"A\"B\" not allowed."})");
 }
 
 BOOST_AUTO_TEST_CASE(the_other_shapes_are_drfs) {
