@@ -1,6 +1,5 @@
 #include "auth/auth.hpp"
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -14,7 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kTokenBytes = 20;  // 40 hexadecimal digits, as DRF's
-constexpr std::size_t kMaxNameLength = 150;
+constexpr std::size_t kMaxNameBytes = 150;
 
 std::string hash_of(std::string_view token) { return hex(hash256(token)); }
 
@@ -40,10 +39,7 @@ std::optional<std::int64_t> user_id(WriteTransaction& transaction, std::string_v
 
 Result<std::string> checked_name(std::string_view name) {
     const auto trimmed = trim(name);
-    if (trimmed.empty() || trimmed.size() > kMaxNameLength || !is_utf8(trimmed))
-        return Error{"a user's name has 1 to 150 characters of UTF-8"};
-    if (std::ranges::any_of(trimmed, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
-        return Error{"a user's name has no control characters"};
+    if (!is_name(trimmed, kMaxNameBytes)) return Error{"a user's name has 1 to 150 bytes of UTF-8 without control characters"};
     return std::string(trimmed);
 }
 
@@ -97,6 +93,7 @@ std::vector<User> Auth::users() {
 }
 
 Result<std::string> Auth::create_token(std::string_view user, std::string_view label) {
+    if (!label.empty() && !is_name(label, kMaxNameBytes)) return Error{"a label has at most 150 bytes of UTF-8 without control characters"};
     auto transaction = store_.write();
     const auto id = user_id(transaction, user);
     if (!id) return Error{"there is no user " + std::string(user) + "; see `recto user list`"};

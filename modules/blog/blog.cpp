@@ -5,7 +5,6 @@
 #include <cstdio>
 
 #include "blog/post_writer.hpp"
-#include "util/units.hpp"
 
 namespace recto {
 namespace {
@@ -70,6 +69,18 @@ void add_names(Snapshot& snapshot, Post& post) {
         snapshot, "SELECT tag.name FROM post_tag JOIN tag ON tag.id = post_tag.tag WHERE post_tag.post = ? ORDER BY tag.name", post.id);
 }
 
+std::optional<Post> one_post(Snapshot& snapshot, Rows rows) {
+    if (!rows.next()) return {};
+    auto post = post_of(rows);
+    add_names(snapshot, post);
+    return post;
+}
+
+Result<Post> written(std::optional<Post> post) {
+    if (!post) return Error{"somebody else has just deleted the post"};
+    return *std::move(post);
+}
+
 }  // namespace
 
 Blog::Blog(Store& store) : store_(store) {}
@@ -107,15 +118,14 @@ std::vector<Post> Blog::list(std::optional<PostStatus> status) {
     return posts;
 }
 
-std::optional<Post> Blog::find(std::string_view slug_or_id) {
+std::optional<Post> Blog::find(std::int64_t id) {
     auto snapshot = store_.read();
-    const auto id = parse_integer(slug_or_id);
-    auto rows = snapshot.query(std::string(kPostColumns) + "body FROM post WHERE slug = ? OR id = ? ORDER BY slug = ? DESC",
-                               {slug_or_id, id ? Value(*id) : Value(nullptr), slug_or_id});
-    if (!rows.next()) return {};
-    auto post = post_of(rows);
-    add_names(snapshot, post);
-    return post;
+    return one_post(snapshot, snapshot.query(std::string(kPostColumns) + "body FROM post WHERE id = ?", {id}));
+}
+
+std::optional<Post> Blog::find(std::string_view slug) {
+    auto snapshot = store_.read();
+    return one_post(snapshot, snapshot.query(std::string(kPostColumns) + "body FROM post WHERE slug = ?", {slug}));
 }
 
 Result<Post> Blog::create(const PostChanges& content, TimePoint now) {
@@ -125,7 +135,7 @@ Result<Post> Blog::create(const PostChanges& content, TimePoint now) {
     const auto id = insert_post(transaction, *good, now, MissingAuthors::refuse);
     if (!id) return Error{id.error()};
     transaction.commit();
-    return *find(std::to_string(*id));
+    return written(find(*id));
 }
 
 Result<Post> Blog::change(std::int64_t id, const PostChanges& changes, TimePoint now) {
@@ -135,7 +145,7 @@ Result<Post> Blog::change(std::int64_t id, const PostChanges& changes, TimePoint
     const auto updated = update_post(transaction, id, *good, now, MissingAuthors::refuse);
     if (!updated) return Error{updated.error()};
     transaction.commit();
-    return *find(std::to_string(id));
+    return written(find(id));
 }
 
 bool Blog::remove(std::int64_t id) {

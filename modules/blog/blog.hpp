@@ -1,10 +1,11 @@
 // blog.hpp - posts, their authors and tags.
 //
-// What the public may see is said once, in published_condition: status published and published_at not after now.
+// What the public may see is said once, in kIsPublic of blog.cpp: status published and published_at not after now.
 //
 // Errors:   Result with a sentence for what a person gave wrong; DatabaseError from the store.
 // Threads:  safe to call from any thread.
-// Limits:   a body of 1 MiB, a title of 300 characters, a slug of 100.
+// Limits:   a body of 1 MiB, an excerpt of 64 KiB, a title of 1,200 bytes, a slug of 100 characters that are not all digits (those are
+//           ids), 100 authors and 100 tags of 150 bytes.
 #pragma once
 
 #include <cstdint>
@@ -63,7 +64,8 @@ public:
 
     // For the operator.
     [[nodiscard]] std::vector<Post> list(std::optional<PostStatus> status = {});  // without bodies, newest first
-    [[nodiscard]] std::optional<Post> find(std::string_view slug_or_id);
+    [[nodiscard]] std::optional<Post> find(std::int64_t id);
+    [[nodiscard]] std::optional<Post> find(std::string_view slug);
     [[nodiscard]] Result<Post> create(const PostChanges& content, TimePoint now);
     [[nodiscard]] Result<Post> change(std::int64_t id, const PostChanges& changes, TimePoint now);
     [[nodiscard]] bool remove(std::int64_t id);

@@ -16,6 +16,9 @@ constexpr std::size_t kMaxFrontMatter = 64u << 10;
 constexpr std::size_t kMaxDepth = 16;
 constexpr int kMaxValues = 10'000;
 constexpr std::size_t kExcerptBytes = 300;
+// What RFC 3339 can say in four digits.
+constexpr std::chrono::sys_days kFirstDate{std::chrono::year(1) / 1 / 1};
+constexpr std::chrono::sys_days kEndOfDates{std::chrono::year(10'000) / 1 / 1};
 constexpr std::string_view kMore = "<!-- more -->";
 
 struct Parts {
@@ -187,9 +190,9 @@ std::optional<std::chrono::minutes> take_zone(Scanner& scanner) {
     if (sign == 1 && !scanner.take("+")) return {};
     const auto number = scanner.take_number(1, 4);
     if (!number) return {};
-    if (*number >= 100) return sign * (std::chrono::hours(*number / 100) + std::chrono::minutes(*number % 100));
+    if (*number >= 100 && *number % 100 < 60 && *number < 1500) return sign * (std::chrono::hours(*number / 100) + std::chrono::minutes(*number % 100));
     const auto minutes = scanner.take(":") ? scanner.take_number(2, 2) : std::optional(0);
-    if (!minutes) return {};
+    if (!minutes || *minutes > 59 || *number > 14) return {};
     return sign * (std::chrono::hours(*number) + std::chrono::minutes(*minutes));
 }
 
@@ -219,7 +222,9 @@ std::optional<TimePoint> parse_date(std::string_view text) {
     if (scanner.take("T") || (scanner.take(" ") && scanner.rest().find(':') != std::string_view::npos)) time = take_time(scanner);
     const auto zone = take_zone(scanner);
     if (!time || !zone || !scanner.rest().empty()) return {};
-    return *day + *time - *zone;
+    const TimePoint date = *day + *time - *zone;
+    if (date < kFirstDate || date >= kEndOfDates) return {};
+    return date;
 }
 
 Result<ImportedPost> parse_post_file(std::string_view text, std::string_view name) {

@@ -1,6 +1,7 @@
 #include "blog/import.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <span>
 
 #include "blog/front_matter.hpp"
@@ -19,11 +20,17 @@ constexpr std::size_t kFilesPerTransaction = 50;  // other writers wait no longe
 
 bool is_markdown(const fs::path& path) { return path.extension() == ".md" || path.extension() == ".markdown"; }
 
-std::vector<fs::path> markdown_files(const fs::path& folder) {
+// Folders and links that can't be followed are problems too.
+std::vector<fs::path> markdown_files(const fs::path& folder, ImportReport& report) {
     if (!fs::is_directory(folder)) throw std::runtime_error("not a folder: " + folder.string());
     std::vector<fs::path> files;
-    for (const auto& entry : fs::recursive_directory_iterator(folder))
-        if (entry.is_regular_file() && is_markdown(entry.path())) files.push_back(entry.path());
+    std::error_code problem;
+    for (const auto& entry : fs::directory_iterator(folder, problem)) {
+        std::error_code ignored;
+        if (fs::is_directory(entry.symlink_status(ignored))) std::ranges::copy(markdown_files(entry.path(), report), std::back_inserter(files));
+        else if (is_markdown(entry.path())) files.push_back(entry.path());
+    }
+    if (problem) report.problems.push_back(folder.string() + ": " + problem.message());
     std::ranges::sort(files);
     return files;
 }
@@ -40,16 +47,16 @@ public:
         : folder_(folder), force_(force), now_(now), report_(report) {}
 
     void one_file(WriteTransaction& transaction, const fs::path& path) {
-        if (fs::file_size(path) > kMaxFileBytes) return problem(path, "1: longer than 1 MiB");
-        const auto text = read_file(path);
-        const auto hash = hex(hash256(text));
-        const auto source = fs::relative(path, folder_).generic_string();
+        const auto text = content(path);
+        if (!text) return problem(path, "1: " + text.error());
+        const auto hash = hex(hash256(*text));
+        const auto source = path.lexically_relative(folder_).generic_string();
 
         const auto known = find(transaction, source);
         if (known && known->hash == hash) return void(++report_.unchanged);
         if (known && known->edited && !force_) return report_.left.push_back(path.string());
 
-        auto parsed = parse_post_file(text, path.filename().string());
+        auto parsed = parse_post_file(*text, path.filename().string());
         if (!parsed) return problem(path, parsed.error());
         if (auto good = checked(parsed->content); !good) return problem(path, "1: " + good.error());
         write(transaction, *parsed, known, source, hash);
@@ -57,6 +64,14 @@ public:
     }
 
 private:
+    static Result<std::string> content(const fs::path& path) try {
+        if (!fs::is_regular_file(path)) return Error{"not a file"};
+        if (fs::file_size(path) > kMaxFileBytes) return Error{"longer than 1 MiB"};
+        return read_file(path);
+    } catch (const std::system_error& problem) {
+        return Error{problem.code().message()};
+    }
+
     void problem(const fs::path& path, const std::string& what) { report_.problems.push_back(path.string() + ':' + what); }
 
     static std::optional<KnownPost> find(WriteTransaction& transaction, const std::string& source) {
@@ -89,7 +104,7 @@ private:
 ImportReport import_folder(Store& store, const fs::path& folder, bool force, TimePoint now) {
     ImportReport report;
     Import import(folder, force, now, report);
-    const auto files = markdown_files(folder);
+    const auto files = markdown_files(folder, report);
     for (std::size_t begin = 0; begin < files.size(); begin += kFilesPerTransaction) {
         auto transaction = store.write();
         for (const auto& path : std::span(files).subspan(begin, std::min(kFilesPerTransaction, files.size() - begin)))

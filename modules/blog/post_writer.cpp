@@ -9,9 +9,11 @@ namespace recto {
 namespace {
 
 constexpr std::size_t kMaxTitleBytes = 1200;  // 300 characters of 4 bytes
-constexpr std::size_t kMaxSlugBytes = 400;
 constexpr std::size_t kMaxBodyBytes = 1u << 20;
 constexpr std::size_t kMaxExcerptBytes = 64u << 10;
+constexpr std::size_t kMaxNames = 100;
+constexpr std::size_t kMaxNameBytes = 150;
+constexpr std::size_t kMaxLanguageBytes = 35;  // RFC 5646 section 4.4.1
 
 std::optional<Error> wrong_text(std::string_view what, const std::optional<std::string>& text, std::size_t max_bytes) {
     if (!text) return {};
@@ -81,9 +83,21 @@ Result<std::string> slug_for_new(WriteTransaction& transaction, const PostChange
     return *content.slug;
 }
 
+bool is_digits(std::string_view text) { return text.find_first_not_of("0123456789") == std::string_view::npos; }
+
 std::optional<Error> wrong_slug(const std::optional<std::string>& slug) {
-    if (!slug || (!slug->empty() && slug_of(*slug) == *slug)) return {};
+    if (!slug) return {};
+    if (is_digits(*slug)) return Error{"the slug " + *slug + " is of digits alone; that is an id"};
+    if (slug_of(*slug) == *slug) return {};
     return Error{"the slug " + *slug + " must be of letters, digits and single dashes in lower case, such as " + slug_of(*slug)};
+}
+
+std::optional<Error> wrong_names(std::string_view what, const std::optional<std::vector<std::string>>& names) {
+    if (!names) return {};
+    if (names->size() > kMaxNames) return Error{std::to_string(names->size()) + " " + std::string(what) + "s; at most 100 are taken"};
+    for (const auto& name : *names)
+        if (!is_name(name, kMaxNameBytes)) return Error{"a " + std::string(what) + " has 1 to 150 bytes of UTF-8 without control characters"};
+    return {};
 }
 
 }  // namespace
@@ -91,9 +105,12 @@ std::optional<Error> wrong_slug(const std::optional<std::string>& slug) {
 Result<PostChanges> checked(PostChanges changes) {
     if (changes.title && trim(*changes.title).empty()) return Error{"the title is empty"};
     const std::optional<Error> problems[] = {
-        wrong_text("title", changes.title, kMaxTitleBytes), wrong_text("slug", changes.slug, kMaxSlugBytes),
-        wrong_text("body", changes.body, kMaxBodyBytes),    wrong_text("excerpt", changes.excerpt, kMaxExcerptBytes),
+        wrong_text("title", changes.title, kMaxTitleBytes), wrong_text("body", changes.body, kMaxBodyBytes),
+        wrong_text("excerpt", changes.excerpt, kMaxExcerptBytes),
+        wrong_text("language", changes.language, kMaxLanguageBytes),
         wrong_slug(changes.slug),
+        wrong_names("author", changes.authors),
+        wrong_names("tag", changes.tags),
     };
     for (const auto& problem : problems)
         if (problem) return *problem;
@@ -121,17 +138,17 @@ Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id,
                                  MissingAuthors missing) {
     if (changes.slug && exists(transaction, "SELECT 1 FROM post WHERE slug = ? AND id <> ?", {*changes.slug, id}))
         return Error{"there is already a post with the slug " + *changes.slug};
-    const auto text_or_null = [](const std::optional<std::string>& text) { return value_or_null(text); };
     const auto status = changes.status ? Value(to_text(*changes.status)) : Value(nullptr);
     const auto published_at = changes.published_at ? Value(micros(*changes.published_at)) : Value(nullptr);
-    const auto default_published_at = changes.status == PostStatus::published ? Value(micros(now)) : Value(nullptr);
+    // Publishing without a date means now, unless it is public already.
+    const auto at_the_latest = changes.status == PostStatus::published ? Value(micros(now)) : Value(nullptr);
 
     const auto changed = transaction.execute(
         "UPDATE post SET title = coalesce(?, title), slug = coalesce(?, slug), body = coalesce(?, body), excerpt = coalesce(?, excerpt), "
-        "language = coalesce(?, language), status = coalesce(?, status), published_at = coalesce(?, published_at, ?), "
+        "language = coalesce(?, language), status = coalesce(?, status), published_at = coalesce(?, min(published_at, ?), ?, published_at), "
         "updated_at = max(?, updated_at + 1) WHERE id = ?",
-        {text_or_null(changes.title), text_or_null(changes.slug), text_or_null(changes.body), text_or_null(changes.excerpt),
-         text_or_null(changes.language), status, published_at, default_published_at, micros(now), id});
+        {value_or_null(changes.title), value_or_null(changes.slug), value_or_null(changes.body), value_or_null(changes.excerpt),
+         value_or_null(changes.language), status, published_at, at_the_latest, at_the_latest, micros(now), id});
     if (changed == 0) return Error{"there is no post " + std::to_string(id)};
     if (auto problem = write_lists(transaction, id, changes, now, missing)) return *problem;
     return id;

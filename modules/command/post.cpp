@@ -20,8 +20,14 @@ struct SetOptions {
     std::string date;
 };
 
+// Digits alone are always an id.
+std::optional<Post> find(Operator& op, const std::string& slug_or_id) {
+    const auto id = parse_integer(slug_or_id);
+    return id ? op.site().blog.find(*id) : op.site().blog.find(std::string_view(slug_or_id));
+}
+
 Post existing(Operator& op, const std::string& slug_or_id) {
-    auto post = op.site().blog.find(slug_or_id);
+    auto post = find(op, slug_or_id);
     if (!post) fail("there is no post " + slug_or_id + "; see `recto post list`");
     return *std::move(post);
 }
@@ -58,7 +64,7 @@ void set(Operator& op, SetOptions options) {
     if (!options.date.empty()) changes.published_at = date_of(options.date);
 
     auto& blog = op.site().blog;
-    if (const auto post = blog.find(options.post)) return report(blog.change(post->id, changes, time_now()), "post.change");
+    if (const auto post = find(op, options.post)) return report(blog.change(post->id, changes, time_now()), "post.change");
     if (!changes.title) fail("there is no post " + options.post + "; with --title it would be made");
     if (!changes.slug) changes.slug = options.post;
     report(blog.create(changes, time_now()), "post.create");
@@ -96,8 +102,8 @@ void add_set(CLI::App& post, Operator& op) {
     command->add_option("--body", options->body_file, "A Markdown file; - for standard input");
     command->add_option("--excerpt", changes.excerpt, "The excerpt");
     command->add_option("--language", changes.language, "A language tag such as en");
-    command->add_option("--author", changes.authors, "A user's name; once for each author, in order");
-    command->add_option("--tag", changes.tags, "A tag; once for each");
+    command->add_option("--author", changes.authors, "A user's name; once for each author, in order")->allow_extra_args(false);
+    command->add_option("--tag", changes.tags, "A tag; once for each")->allow_extra_args(false);
     command->add_option("--status", options->status, "draft, published or archived");
     command->add_option("--date", options->date, "When it is or will be public");
     command->final_callback([&op, options] { set(op, *options); });

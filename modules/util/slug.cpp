@@ -44,6 +44,7 @@ std::string slug_of(std::string_view text) {
 std::string free_slug(std::string_view text, const std::function<bool(const std::string&)>& is_free) {
     auto base = slug_of(text);
     if (base.empty()) base = "untitled";
+    if (base.find_first_not_of("0123456789") == std::string::npos) base.insert(0, "n-");
     auto slug = base;
     for (int number = 2; !is_free(slug); ++number) slug = base + '-' + std::to_string(number);
     return slug;

@@ -14,7 +14,8 @@ namespace recto {
 // `Über C++ — Teil 2` -> `über-c-teil-2`. Empty when the text has no letter and no digit.
 [[nodiscard]] std::string slug_of(std::string_view text);
 
-// The slug of the text, or with `-2`, `-3`, … behind it, the first that is free. `untitled` stands for an empty one.
+// The slug of the text, or with `-2`, `-3`, … behind it, the first that is free. `untitled` stands for an empty one, and `n-` comes before
+// digits alone: those are ids.
 [[nodiscard]] std::string free_slug(std::string_view text, const std::function<bool(const std::string&)>& is_free);
 
 }  // namespace recto

@@ -86,6 +86,11 @@ bool is_utf8(std::string_view text) {
     return true;
 }
 
+bool is_name(std::string_view text, std::size_t max_bytes) {
+    const auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; };
+    return !text.empty() && text.size() <= max_bytes && is_utf8(text) && trim(text) == text && std::ranges::none_of(text, is_control);
+}
+
 std::string_view cut_utf8(std::string_view text, std::size_t max_bytes) {
     if (text.size() <= max_bytes) return text;
     auto end = max_bytes;

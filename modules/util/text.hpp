@@ -26,6 +26,9 @@ struct Utf8 {
 [[nodiscard]] Utf8 decode_utf8(std::string_view text);
 [[nodiscard]] bool is_utf8(std::string_view text);
 
+// 1 to `max_bytes` bytes of UTF-8 without control characters, no blanks at the ends: what a user or a tag may be called.
+[[nodiscard]] bool is_name(std::string_view text, std::size_t max_bytes);
+
 // At most `max_bytes` of `text`, cut where a code point begins.
 [[nodiscard]] std::string_view cut_utf8(std::string_view text, std::size_t max_bytes);
 

@@ -101,6 +101,9 @@ BOOST_FIXTURE_TEST_CASE(publishing_sets_the_time_once, OpenedBlog) {
     BOOST_TEST(!draft.published_at.has_value());
     BOOST_TEST((blog.change(draft.id, {.status = PostStatus::published}, kNow + 1h).value().published_at == kNow + 1h));
     BOOST_TEST((blog.change(draft.id, {.status = PostStatus::published}, kNow + 2h).value().published_at == kNow + 1h));
+    const auto scheduled = publish("scheduled", {}, kNow + 24h);
+    BOOST_TEST((blog.change(scheduled.id, {.title = "still"}, kNow).value().published_at == kNow + 24h));
+    BOOST_TEST((blog.change(scheduled.id, {.status = PostStatus::published}, kNow).value().published_at == kNow));
 }
 
 BOOST_FIXTURE_TEST_CASE(what_a_person_gives_wrong_is_refused_and_nothing_is_written, OpenedBlog) {
@@ -110,6 +113,10 @@ BOOST_FIXTURE_TEST_CASE(what_a_person_gives_wrong_is_refused_and_nothing_is_writ
     BOOST_TEST(problem({.title = " "}) == "the title is empty");
     BOOST_TEST(problem({.title = "\xff"}) == "the title is not valid UTF-8");
     BOOST_TEST(problem({.title = "x", .slug = "Not a Slug"}).find("not-a-slug") != std::string::npos);
+    for (const auto& name : {std::string("\xff"), std::string(151, 'x'), std::string(" x"), std::string(), std::string("a\nb")})
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(problem({.title = "x", .tags = std::vector{name}}).starts_with("a tag has 1 to 150 bytes"));
+    BOOST_TEST(problem({.title = "x", .tags = std::vector<std::string>(101, "x")}) == "101 tags; at most 100 are taken");
+    BOOST_TEST(problem({.title = "x", .language = "\xff"}) == "the language is not valid UTF-8");
     BOOST_TEST(problem({.title = "x", .slug = "there"}) == "there is already a post with the slug there");
     BOOST_TEST(problem({.title = "x", .authors = std::vector<std::string>{"nobody"}}).starts_with("there is no user nobody"));
     BOOST_TEST(problem({.title = "x", .body = std::string((1u << 20) + 1, 'x')}).find("1048577 bytes") != std::string::npos);
@@ -119,13 +126,13 @@ BOOST_FIXTURE_TEST_CASE(what_a_person_gives_wrong_is_refused_and_nothing_is_writ
     BOOST_TEST(!blog.remove(post.id));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_post_is_found_by_slug_or_id_and_a_slug_of_digits_wins, OpenedBlog) {
+BOOST_FIXTURE_TEST_CASE(a_slug_is_never_taken_for_an_id, OpenedBlog) {
     const auto first = publish("first", {});
-    const auto second = blog.create({.title = "x", .slug = std::to_string(first.id)}, kNow).value();
     BOOST_TEST(blog.find("first")->id == first.id);
-    BOOST_TEST(blog.find(std::to_string(first.id))->id == second.id);
-    BOOST_TEST(blog.find(std::to_string(second.id))->id == second.id);
-    BOOST_TEST(!blog.find("nothing").has_value());
+    BOOST_TEST(blog.find(first.id)->slug == "first");
+    BOOST_TEST(!blog.find(std::to_string(first.id)).has_value());
+    BOOST_TEST(blog.create({.title = "x", .slug = "7"}, kNow).error() == "the slug 7 is of digits alone; that is an id");
+    BOOST_TEST(blog.create({.title = "2026"}, kNow).value().slug == "n-2026");
 }
 
 BOOST_FIXTURE_TEST_CASE(importing_a_folder_again_changes_nothing, OpenedBlog) {
@@ -146,7 +153,7 @@ BOOST_FIXTURE_TEST_CASE(a_changed_file_updates_its_post_and_keeps_its_id, Opened
     const auto before = blog.find("one");
     write_file("2026-01-01-one.md", "---\ntitle: Uno\n---\nOther\n");
     BOOST_TEST(import().updated == 1);
-    const auto after = blog.find(std::to_string(before->id));
+    const auto after = blog.find(before->id);
     BOOST_TEST(after->title == "Uno");
     BOOST_TEST(after->body == "Other\n");
     BOOST_TEST(after->slug == "one");
@@ -171,9 +178,12 @@ BOOST_FIXTURE_TEST_CASE(a_bad_file_is_reported_and_the_rest_goes_on, OpenedBlog)
     write_file("2026-01-01-bad.md", "no front matter");
     write_file("2026-01-02-good.md", "---\ntitle: Good\n---\n");
     write_file("notes.txt", "not a post");
+    std::filesystem::create_symlink("nowhere", posts / "2026-01-03-dangling.md");
+    std::filesystem::create_symlink("2026-01-04-loop.md", posts / "2026-01-04-loop.md");
     const auto report = import();
     BOOST_TEST(report.added == 1);
-    BOOST_REQUIRE(report.problems.size() == 1u);
+    BOOST_REQUIRE(report.problems.size() == 3u);
+    BOOST_TEST(report.problems[1] == (posts / "2026-01-03-dangling.md").string() + ":1: not a file");
     BOOST_TEST(report.problems[0] == (posts / "2026-01-01-bad.md").string() + ":1: expected front matter: a first line of ---");
     BOOST_CHECK_THROW(import_folder(store, posts / "nowhere", false, kNow), std::runtime_error);
 }

@@ -23,4 +23,5 @@ BOOST_AUTO_TEST_CASE(a_taken_slug_gets_the_next_number) {
     BOOST_TEST(free_slug("Post", is_free) == "post-3");
     BOOST_TEST(free_slug("???", is_free) == "untitled-2");
     BOOST_TEST(free_slug("New", is_free) == "new");
+    BOOST_TEST(free_slug("2026", is_free) == "n-2026");
 }
