@@ -27,7 +27,7 @@ void remove(Operator& op, const std::string& key) {
 }
 
 void invalidate(Operator& op, const std::string& tag) {
-    if (tag.empty() || !is_utf8(tag)) fail("a tag is text such as post, post:author=12 or fn:blogs_by_author");
+    if (tag.empty() || !is_utf8(tag)) fail("a tag is text such as post:author=12 or fn:blogs_by_author");
     op.site().cache.invalidate(tag);
     log_event("cache.invalidate", {{"tag", tag}});
 }
@@ -66,8 +66,8 @@ void add_cache(CLI::App& program, Operator& op) {
     auto* const delete_key = delete_command->add_option("KEY", "Its key")->required();
     delete_command->final_callback([&op, delete_key] { remove(op, delete_key->as<std::string>()); });
 
-    auto* const invalidate_command = cache->add_subcommand("invalidate", "Makes all that depends on a tag be computed anew");
-    auto* const tag = invalidate_command->add_option("TAG", "Such as post, post:author=12, fn:blogs_by_author")->required();
+    auto* const invalidate_command = cache->add_subcommand("invalidate", "Makes all that was read under this very tag be computed anew");
+    auto* const tag = invalidate_command->add_option("TAG", "Such as post:author=12, user or fn:blogs_by_author")->required();
     invalidate_command->final_callback([&op, tag] { invalidate(op, tag->as<std::string>()); });
 
     cache->add_subcommand("stats", "Prints the change clock and memcached's own counters")->final_callback([&op] { stats(op); });

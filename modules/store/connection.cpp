@@ -160,6 +160,8 @@ void Connection::open(int flags, std::chrono::milliseconds busy_timeout) {
     sqlite3* handle = nullptr;
     const auto code = sqlite3_open_v2(file_.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     handle_.reset(handle);
+    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file_))
+        fail(code, "there is no such database; `recto migrate` makes one", "");
     if (code != SQLITE_OK) fail(code, std::string("cannot open: ") + sqlite3_errstr(code), "");
     sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout.count()));
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);

@@ -214,8 +214,8 @@ BOOST_AUTO_TEST_CASE(users_are_added_once_and_listed) {
     const auto id = split_list(printed, ' ').at(0);
     BOOST_TEST((split_list(row(output_of({"user", "list"}), id + ' '), ' ') == split_list(id + " Zoë Ångström zoë-ångström yes", ' ')));
     check_refused({"user", "add", "Zoë Ångström"}, kFailed, "there is already a user Zoë Ångström");
-    check_refused({"user", "add", "  "}, kFailed, "a user's name has 1 to 150 characters");
-    check_refused({"user", "add", std::string(151, 'x')}, kFailed, "a user's name has 1 to 150 characters");
+    check_refused({"user", "add", "  "}, kFailed, "a user's name has 1 to 150 bytes");
+    check_refused({"user", "add", std::string(151, 'x')}, kFailed, "a user's name has 1 to 150 bytes");
     check_refused({"user", "add", "two\nlines"}, kFailed, "control characters");
 }
 
