@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(lost_triggers_are_put_back_with_a_new_epoch) {
 
 BOOST_AUTO_TEST_CASE(what_is_not_ours_to_open_is_refused_with_a_sentence) {
     Folder missing;
-    BOOST_TEST(sentence_of([&] { (void)Store::open(missing.options); }).find("blog.db: cannot open") != std::string::npos);
+    BOOST_TEST(sentence_of([&] { (void)Store::open(missing.options); }).find("blog.db: there is no such database; `recto migrate` makes one") != std::string::npos);
     BOOST_TEST(!fs::exists(missing.options.file));
 
     Folder empty;
