@@ -24,7 +24,7 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using std::chrono::microseconds;
 
-constexpr std::string_view kNoLimits = "[throttle]\nanon = 100000/day\n";
+constexpr std::string_view kNoLimits = "[view blogs.by_author]\nthrottle = none\n";
 constexpr int kWorkers = 2;
 
 struct Answer {

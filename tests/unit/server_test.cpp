@@ -680,10 +680,12 @@ CgiRun run_cgi(const std::vector<std::pair<const char*, const char*>>& environme
 
 BOOST_AUTO_TEST_CASE(a_cgi_environment_is_answered_on_stdout) {
     const std::string plain = "Status: 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ";
-    const auto detail = [](std::string_view status, std::string_view words) {
+    constexpr auto* kId = "0123456789abcdef0123456789abcdef";
+    const std::string id = "X-Request-Id: " + std::string(kId) + "\r\n";
+    const auto detail = [](std::string_view status, std::string_view words, const std::string& more) {
         const auto body = "{\"detail\":\"" + std::string(words) + "\"}";
-        return "Status: " + std::string(status) + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
-               "\r\n\r\n" + body;
+        return "Status: " + std::string(status) + "\r\nContent-Type: application/json\r\n" + more +
+               "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
     };
     const struct {
         std::vector<std::pair<const char*, const char*>> environment;
@@ -693,13 +695,13 @@ BOOST_AUTO_TEST_CASE(a_cgi_environment_is_answered_on_stdout) {
         {{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/fast"}, {"QUERY_STRING", "q"}}, "", plain + "6\r\n\r\nfast q"},
         {{{"REQUEST_METHOD", "HEAD"}, {"PATH_INFO", "/slow"}}, "", plain + "5\r\n\r\n"},
         {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "5"}}, "abcdefg", plain + "5\r\n\r\nabcde"},
-        {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "11"}},
+        {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "11"}, {"REQUEST_ID", kId}},
          "abcdefghijk",
-         detail("413 Content Too Large", "The request's body is too large.")},
-        {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "5"}},
+         detail("413 Content Too Large", "The request's body is too large.", id)},
+        {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "5"}, {"REQUEST_ID", kId}},
          "abc",
-         detail("400 Bad Request", "The request's body doesn't have the length that Content-Length says.")},
-        {{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/throw/slow"}}, "", detail("500 Internal Server Error", "A server error occurred.")},
+         detail("400 Bad Request", "The request's body doesn't have the length that Content-Length says.", id)},
+        {{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/throw/slow"}}, "", detail("500 Internal Server Error", "A server error occurred.", "")},
     };
     for (const auto& [environment, input, output] : table) BOOST_TEST_CONTEXT(output) {
             const auto run = run_cgi(environment, input);
