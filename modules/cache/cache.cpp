@@ -76,7 +76,7 @@ public:
         return noted(std::move(hit), reading);
     }
 
-    void put(CacheHit entry, TimePoint now) {
+    void put(const CacheHit& entry, TimePoint now) {
         memory_.put(entry, now);
         const auto name = name_of(entry->key, entry->epoch);
         memcached_.set(prefix_ + hex(name), encode_entry(*entry, name), std::chrono::ceil<std::chrono::milliseconds>(entry->expires - now));
@@ -129,7 +129,7 @@ void Cache::put(std::string_view key, std::string bytes, const Reads& reads, std
     const auto reading = store().clock().read();
     if (entry->seq > reading.synced()) return;  // this host doesn't know yet what has changed up to there
     if (!is_valid(*entry, key, reading, now)) return;
-    state_->put(std::move(entry), now);
+    state_->put(entry, now);
 }
 
 bool Cache::set(std::string_view key, std::string_view value, std::chrono::milliseconds ttl) {

@@ -7,7 +7,7 @@ namespace {
 
 constexpr std::string_view kLevelWords[] = {"debug", "info", "warning", "error"};
 
-std::string or_word(std::string text, std::string_view word) { return text.empty() ? std::string(word) : text; }
+std::string or_word(const std::string& text, std::string_view word) { return text.empty() ? std::string(word) : text; }
 
 }  // namespace
 

@@ -116,7 +116,7 @@ std::optional<std::string> bad_bytes(std::string_view text) {
     const auto is_control = [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7F; };
     if (const auto control = std::ranges::find_if(text, is_control); control != text.end()) {
         std::array<char, 64> words{};
-        const auto byte = static_cast<unsigned>(*control);
+        const unsigned byte = static_cast<unsigned char>(*control);
         const auto length = std::snprintf(words.data(), words.size(), "a control character (0x%02X)", byte);
         return std::string(words.data(), static_cast<std::size_t>(length));
     }

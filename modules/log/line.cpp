@@ -4,9 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "util/text.hpp"
@@ -204,7 +204,7 @@ void append_unquoted(std::string& out, std::string_view text) {
 
 // As in a JSON string, except that a quotation mark may stand as it is: there are none around the text.
 void append_text(std::string& out, std::string_view text) {
-    for (auto quote = text.find('"'); quote != text.npos; quote = text.find('"')) {
+    for (auto quote = text.find('"'); quote != std::string_view::npos; quote = text.find('"')) {
         append_unquoted(out, text.substr(0, quote));
         out += '"';
         text.remove_prefix(quote + 1);

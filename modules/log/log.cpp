@@ -94,10 +94,11 @@ struct LogSession::Sink {
     boost::shared_ptr<front::sinks::unlocked_sink<Backend>> frontend;
 };
 
-LogSession::LogSession(const LogOptions& options)
-    : sink_(new Sink{boost::make_shared<front::sinks::unlocked_sink<Backend>>(boost::make_shared<Backend>(options))}) {
+LogSession::LogSession(const LogOptions& options) {
     assert(max_record == 0 && options.max_record.bytes > 0);
-    front::core::get()->add_sink(sink_->frontend);
+    const auto frontend = boost::make_shared<front::sinks::unlocked_sink<Backend>>(boost::make_shared<Backend>(options));
+    sink_ = std::make_unique<Sink>(Sink{frontend});
+    front::core::get()->add_sink(frontend);
     front::core::get()->set_logging_enabled(true);
     max_record = options.max_record.bytes;
     lowest = options.level;

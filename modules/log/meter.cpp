@@ -32,7 +32,8 @@ Meter::Meter(const std::filesystem::path& path) {
     const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) throw io_error("cannot open", path);
     // The block is allocated here: on a full disk that is an error, the first store to a hole would be a SIGBUS.
-    if ((errno = ::posix_fallocate(fd.get(), 0, sizeof(Word))) != 0) throw io_error("cannot make room in", path);
+    errno = ::posix_fallocate(fd.get(), 0, sizeof(Word));
+    if (errno != 0) throw io_error("cannot make room in", path);
     void* const memory = ::mmap(nullptr, sizeof(Word), PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
     if (memory == MAP_FAILED) throw io_error("cannot map", path);
     word_ = static_cast<std::atomic<Word>*>(memory);

@@ -5,12 +5,12 @@
 #include <exception>
 #include <optional>
 #include <stdexcept>
+#include <ctime>
 #include <thread>
 #include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 namespace recto {

@@ -21,7 +21,8 @@ std::string find_in_notes(std::span<const std::uint8_t> notes) {
         std::memcpy(&header, notes.data(), sizeof header);
         const auto whole = sizeof header + aligned(header.n_namesz) + aligned(header.n_descsz);
         if (whole > notes.size()) return {};
-        if (header.n_type == NT_GNU_BUILD_ID) return hex(notes.subspan(sizeof header + aligned(header.n_namesz), header.n_descsz));
+        const bool is_gnu = header.n_namesz == sizeof "GNU" && std::memcmp(notes.data() + sizeof header, "GNU", sizeof "GNU") == 0;
+        if (is_gnu && header.n_type == NT_GNU_BUILD_ID) return hex(notes.subspan(sizeof header + aligned(header.n_namesz), header.n_descsz));
         notes = notes.subspan(whole);
     }
     return {};
@@ -32,7 +33,8 @@ int read_notes(dl_phdr_info* object, std::size_t, void* out) {
     auto& id = *static_cast<std::string*>(out);
     for (const auto& header : std::span(object->dlpi_phdr, object->dlpi_phnum)) {
         if (header.p_type != PT_NOTE || !id.empty()) continue;
-        id = find_in_notes({reinterpret_cast<const std::uint8_t*>(object->dlpi_addr + header.p_vaddr), header.p_memsz});
+        const auto* const notes = reinterpret_cast<const std::uint8_t*>(object->dlpi_addr + header.p_vaddr);  // NOLINT(performance-no-int-to-ptr): so the loader says it
+        id = find_in_notes({notes, header.p_memsz});
     }
     return 1;
 }
