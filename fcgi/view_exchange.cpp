@@ -168,7 +168,7 @@ private:
 
 Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handlers& handlers) {
     auto policy = policy_of(view, config);
-    Route route{&view, handlers.at(view.name), view.is_shared ? policy.cache : 0ms, {}, policy.log};
+    Route route{&view, handlers.at(view.name), policy.cache, {}, policy.log};
     for (const auto& scope : policy.throttle) {
         const auto found = throttle.find(scope);
         assert(found);  // load_config refuses a scope that [throttle] doesn't have

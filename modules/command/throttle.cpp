@@ -76,7 +76,7 @@ void reset(Operator& op, const Target& target) {
 }  // namespace
 
 void add_throttle(CLI::App& program, Operator& op) {
-    auto* const throttle = program.add_subcommand("throttle", "Who has used how much of the limits");
+    auto* const throttle = program.add_subcommand("throttle", "How much of the limits is used; giving it back");
     throttle->require_subcommand(1);
 
     auto* const show = throttle->add_subcommand("show", "Prints the fullest records and the counters, or one client's use");

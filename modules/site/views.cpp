@@ -50,7 +50,7 @@ ViewPolicy policy_of(const View& view, const Config& config) {
     if (found == config.views.end()) return policy;
 
     const auto& section = found->second;
-    if (section.cache) policy.cache = *section.cache;
+    if (section.cache && view.is_shared) policy.cache = *section.cache;
     if (section.throttle) policy.throttle = *section.throttle;
     if (section.log) policy.log = parse_level(*section.log);  // `off` is no level
     return policy;

@@ -36,6 +36,12 @@ BOOST_AUTO_TEST_CASE(what_the_operator_says_of_a_view_replaces_its_defaults) {
     BOOST_TEST(!policy.log.has_value());
 }
 
+BOOST_AUTO_TEST_CASE(an_answer_that_is_not_for_all_is_never_cached) {
+    Config config;
+    config.views["status.healthz"] = {.cache = 10min, .throttle = {}, .log = {}};
+    BOOST_TEST((policy_of(*find_view("/healthz"), config).cache == 0ms));
+}
+
 BOOST_AUTO_TEST_CASE(a_view_gets_only_the_parameters_it_declares) {
     const auto& view = *find_view("/api/blogs");
     const Parameters parameters(view, "utm_source=x&author_id=12&fbclid=y");
