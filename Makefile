@@ -5,6 +5,7 @@
 #                    CORPUS=dir adds a folder of real posts
 # make asan tsan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
 # make lint          clang-tidy, the rules of the folders, the syntax of the scripts
+# make model         the models of the change clock, searched far (minutes, 4 GB); make test has the short searches
 # make bench         requests per second against a bare FastCGI responder, in one run
 # make install       PREFIX=/usr/local DESTDIR=   installs; what it finds in /etc stays as it is
 # make clean         removes build/
@@ -59,6 +60,8 @@ tsan:
 	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread -Wno-tsan' LDFLAGS='-fsanitize=thread'
 lint: packages-build packages-lint
 	@etc/dev/lint
+model: packages-test
+	@tests/model/run full
 bench: packages-bench all $(BENCHES)
 	@tests/bench/run
 install: all
@@ -111,6 +114,6 @@ help:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test asan tsan lint bench install help clean packages-build packages-run packages-test packages-lint packages-bench
+.PHONY: all run test asan tsan lint model bench install help clean packages-build packages-run packages-test packages-lint packages-bench
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
