@@ -20,9 +20,9 @@ Response invalid_field(std::string_view field, std::string_view text) {
 
 Response not_found() { return detail(404, "Not found."); }
 
-Response method_not_allowed(std::string_view method) {
-    return detail(405, "Method \"" + std::string(method) + "\" not allowed.");
-}
+Response uri_too_long() { return detail(414, "The query is too long."); }
+
+Response method_not_allowed(std::string_view method) { return detail(405, "Method \"" + std::string(method) + "\" not allowed."); }
 
 Response unauthorized(std::string_view text) {
     auto response = detail(401, text);
@@ -49,8 +49,8 @@ Response unavailable(std::chrono::seconds retry_after) {
 Response server_error() { return detail(500, "A server error occurred."); }
 
 Response description(const View& view) {
-    return json_answer(200, R"({"name":)" + json_string(view.name) +
-                                R"(,"description":"","renders":["application/json"],"parses":["application/json"]})");
+    return json_answer(
+        200, R"({"name":)" + json_string(view.name) + R"(,"description":"","renders":["application/json"],"parses":["application/json"]})");
 }
 
 }  // namespace recto

@@ -14,10 +14,11 @@
 namespace recto {
 
 [[nodiscard]] Response json_answer(int status, std::string body);
-[[nodiscard]] Response detail(int status, std::string_view text);                               // {"detail":"…"}
-[[nodiscard]] Response invalid_field(std::string_view field, std::string_view text);            // 400 {"field":["…"]}
+[[nodiscard]] Response detail(int status, std::string_view text);                     // {"detail":"…"}
+[[nodiscard]] Response invalid_field(std::string_view field, std::string_view text);  // 400 {"field":["…"]}
 
 [[nodiscard]] Response not_found();
+[[nodiscard]] Response uri_too_long();
 [[nodiscard]] Response method_not_allowed(std::string_view method);
 [[nodiscard]] Response unauthorized(std::string_view text);
 [[nodiscard]] Response throttled(std::chrono::seconds retry_after);

@@ -41,8 +41,8 @@ std::string blogs_as_json(const std::vector<PublishedPost>& posts) {
     return out + "]}";
 }
 
-Result<std::int64_t> author_id_of(const Parameters& parameters) {
-    const auto text = parameters.find("author_id");
+Result<std::int64_t> author_id_of(const ViewRequest& request) {
+    const auto text = request.parameter("author_id");
     if (!text) return Error{"This field is required."};
     const auto id = parse_integer(*text);
     if (!id) return Error{"A valid integer is required."};
@@ -60,8 +60,8 @@ Handler blogs_by_author(Site& site) {
     const auto ttl = policy_of(*find_view("/api/blogs"), site.config).cache;
     const auto by_author = ttl.count() == 0 ? std::function<std::string(std::int64_t)>(fetch)
                                             : cached<std::string(std::int64_t)>(site.cache, "blogs_by_author", ttl, fetch);
-    return [by_author](const Parameters& parameters) {
-        const auto author = author_id_of(parameters);
+    return [by_author](const ViewRequest& request) {
+        const auto author = author_id_of(request);
         if (!author) return invalid_field("author_id", author.error());
         return json_answer(200, by_author(*author));
     };

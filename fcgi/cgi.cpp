@@ -1,6 +1,7 @@
 #include <unistd.h>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <string>
 
 #include "fcgi/guarded_exchange.hpp"
@@ -28,6 +29,15 @@ void print(const Response& response, bool with_body) {
     std::fflush(stdout);
 }
 
+// There is one thread, and it has time.
+Response wait_for_answer(GuardedExchange& exchange) {
+    for (;;) {
+        std::promise<void> woken;
+        if (auto response = exchange.to_the_end([&woken] { woken.set_value(); })) return std::move(*response);
+        woken.get_future().wait();
+    }
+}
+
 }  // namespace
 
 void answer_one_cgi_request(const ServerOptions& options, const BeginExchange& begin) {
@@ -36,7 +46,7 @@ void answer_one_cgi_request(const ServerOptions& options, const BeginExchange& b
     GuardedExchange exchange;
     auto response = read_body(request, options.max_body);
     if (!response) response = exchange.start(begin, std::move(request));
-    if (!response) response = exchange.to_the_end();
+    if (!response) response = wait_for_answer(exchange);
     print(*response, !is_head && may_have_body(response->status));
     exchange.answered(*response);
 }

@@ -37,8 +37,8 @@ std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Reque
     });
 }
 
-Response GuardedExchange::to_the_end() {
-    return guarded([&] { return exchange_->to_the_end(); });
+std::optional<Response> GuardedExchange::to_the_end(const Exchange::Wake& wake) {
+    return guarded([&] { return exchange_->to_the_end(wake); });
 }
 
 void GuardedExchange::answered(const Response& response) {

@@ -18,7 +18,7 @@ class GuardedExchange {
 public:
     // Begins the exchange and asks for an answer that needs no waiting.
     [[nodiscard]] std::optional<Response> start(const BeginExchange& begin, Request request);
-    [[nodiscard]] Response to_the_end();
+    [[nodiscard]] std::optional<Response> to_the_end(const Exchange::Wake& wake);
     void answered(const Response& response);
     void reset() { exchange_.reset(); }
 

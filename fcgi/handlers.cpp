@@ -8,9 +8,9 @@
 namespace recto {
 namespace {
 
-Response permitted(const Parameters&) { return json_answer(200, R"({"status":"request was permitted"})"); }
+Response permitted(const ViewRequest&) { return json_answer(200, R"({"status":"request was permitted"})"); }
 
-Response healthy(const Parameters&) {
+Response healthy(const ViewRequest&) {
     auto response = json_answer(200, R"({"status":"ok"})");
     response.set("Cache-Control", "no-store");
     return response;

@@ -9,13 +9,13 @@
 
 #include "fcgi/request.hpp"
 #include "fcgi/response.hpp"
-#include "site/parameters.hpp"
 #include "site/site.hpp"
+#include "site/view_request.hpp"
 
 namespace recto {
 
 // A handler gets to see nothing that isn't declared, so nothing that isn't in the cache key.
-using Handler = std::function<Response(const Parameters&)>;
+using Handler = std::function<Response(const ViewRequest&)>;
 using Handlers = std::map<std::string_view, Handler>;
 
 // The site must outlive them. Every view of the table has one (assert).

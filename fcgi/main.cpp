@@ -86,7 +86,7 @@ int run(const std::string& config_file) {
     Site site(std::move(loaded.config));
     auto throttle = Throttle::open(throttle_options(site.config));
     if (!throttle.note().empty()) log_message(Level::info, throttle.note());
-    const Application application(site, throttle);
+    const Application application(site, throttle, all_views(), make_handlers(site));
     if (!is_plain_cgi()) return serve(site, application);
 
     answer_one_cgi_request(server_options(site.config), [&](Request request) { return application.begin(std::move(request)); });

@@ -19,13 +19,6 @@ void append_value(std::string& out, std::string_view value) {
         out.begin() + from, out.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; }, ' ');
 }
 
-void append_header(std::string& out, std::string_view name, std::string_view value) {
-    out += name;
-    out += ": ";
-    append_value(out, value);
-    out += "\r\n";
-}
-
 constexpr auto kReasons = std::to_array<std::pair<int, std::string_view>>({
     {200, "OK"},
     {201, "Created"},
@@ -80,6 +73,13 @@ const std::string* Response::header(std::string_view name) const {
     return found == headers.end() ? nullptr : &found->second;
 }
 
+void append_header(std::string& out, std::string_view name, std::string_view value) {
+    out += name;
+    out += ": ";
+    append_value(out, value);
+    out += "\r\n";
+}
+
 bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
 
 std::string header_block(const Response& response) {
@@ -91,9 +91,11 @@ std::string header_block(const Response& response) {
     out += ' ';
     out += reason_phrase(response.status);
     out += "\r\n";
+    out += response.lines();
     for (const auto& [name, value] : response.headers)
         if (!is_same_name(name, "Content-Length")) append_header(out, name, value);
-    if (may_have_body(response.status)) append_header(out, "Content-Length", std::to_string(response.body().size()));
+    if (response.lines().empty() && may_have_body(response.status))
+        append_header(out, "Content-Length", std::to_string(response.body().size()));
     out += "\r\n";
     return out;
 }
@@ -109,8 +111,9 @@ void Response::set_body(std::string text) {
     owner_ = std::move(own);
 }
 
-void Response::share_body(std::string_view text, std::shared_ptr<const void> owner) {
-    body_ = text;
+void Response::share(std::string_view lines, std::string_view body, std::shared_ptr<const void> owner) {
+    lines_ = lines;
+    body_ = body;
     owner_ = std::move(owner);
 }
 

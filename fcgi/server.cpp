@@ -503,8 +503,11 @@ bool Server::Loop::hand_over(Slot& slot, Step step) {
     return false;
 }
 
+// Without an answer the slot belongs to whoever wakes it, perhaps already.
 bool Server::Loop::finish(Slot& slot) {
-    set_response(slot, slot.exchange.to_the_end());
+    auto response = slot.exchange.to_the_end([this, &slot] { (void)hand_over(slot, &Loop::finish); });
+    if (!response) return false;
+    set_response(slot, std::move(*response));
     return deliver(slot);
 }
 

@@ -1,7 +1,8 @@
 // server.hpp - FastCGI: connections, event threads and a pool.
 //
 // Event threads hold the listening socket and all idle connections in one epoll set; idle, silent and dribbling connections cost no
-// thread. An event thread asks an Exchange for an answer that needs no waiting; what may block goes to the pool.
+// thread. An event thread asks an Exchange for an answer that needs no waiting; what may block goes to the pool. A request that waits for
+// another's answer holds no thread either.
 //
 // Errors:   the constructor and run() throw std::system_error when epoll or threads can't be had. What a client does wrong ends its
 //           connection. An exception out of an Exchange is answered with 500 and logged. A request whose client has gone is dropped.
@@ -33,8 +34,11 @@ public:
     // An answer that needs no waiting, or nothing. Called once, first; usually on an event thread.
     virtual std::optional<Response> without_waiting() = 0;
 
-    // On a pool thread, if the first gave nothing: goes on where it stopped.
-    virtual Response to_the_end() = 0;
+    // On a pool thread, if the first gave nothing: goes on where it stopped. Nothing: it depends on what another thread is doing, so it
+    // is called again once `wake` was, which may be done from any thread, even before this returns. So nothing of the exchange may be
+    // touched any more once another thread can call it.
+    using Wake = std::function<void()>;
+    virtual std::optional<Response> to_the_end(const Wake& wake) = 0;
 
     // After the answer was handed to nginx, on the thread that did it.
     virtual void answered(const Response& response) = 0;

@@ -4,7 +4,6 @@
 #include <cassert>
 
 #include "fcgi/answers.hpp"
-#include "fcgi/view_cache.hpp"
 #include "util/context.hpp"
 #include "util/crypto.hpp"
 
@@ -12,11 +11,9 @@ namespace recto {
 namespace {
 
 using namespace std::chrono_literals;
+using State = CacheLookup::State;
 
-// RFC 9211 section 2.
-constexpr std::string_view kHit = "recto; hit";
-constexpr std::string_view kMiss = "recto; fwd=miss";
-constexpr std::string_view kStored = "recto; fwd=miss; stored";
+constexpr int kWaits = 2;  // for others, before one computes by himself
 
 RequestContext context_of(const Request& request) {
     return {.txid = request.request_id.empty() ? random_uuid() : request.request_id, .address = request.address, .user_id = {}};
@@ -32,16 +29,22 @@ public:
 
     std::optional<Response> without_waiting() override {
         const ContextScope scope(context_);
-        if (auto answer = route_answer()) return finished(std::move(*answer));
+        if (auto answer = route_answer()) return finished(std::move(answer));
         if (!authenticate_from_memory()) return {};
         return finished(throttle_then_memory());
     }
 
-    Response to_the_end() override {
+    std::optional<Response> to_the_end(const Wake& wake) override {
         const ContextScope scope(context_);
-        auto answer = authenticated_ ? std::nullopt : authenticate_then_throttle();
-        if (!answer) answer = memcached_then_view();
-        return *finished(std::move(answer));
+        try {
+            auto answer = authenticated_ ? std::nullopt : authenticate_then_throttle();
+            if (!answer) answer = view_answer(wake);
+            return answer ? finished(std::move(answer)) : std::nullopt;
+        } catch (const DatabaseError& problem) {
+            if (!problem.is_unreachable()) throw;
+            log_message(Level::error, std::string("answered 503: ") + problem.what());
+            return finished(unavailable(1s));
+        }
     }
 
     void answered(const Response& response) override {
@@ -58,8 +61,7 @@ private:
         if (route_ == nullptr) return not_found();
         if (request_.method == "OPTIONS") return description(*route_->view);
         const std::string_view method = request_.is_head() ? "GET" : std::string_view(request_.method);
-        if (std::ranges::find(route_->view->methods, method) == route_->view->methods.end())
-            return method_not_allowed(request_.method);
+        if (std::ranges::find(route_->view->methods, method) == route_->view->methods.end()) return method_not_allowed(request_.method);
         return {};
     }
 
@@ -91,68 +93,181 @@ private:
     std::optional<Response> throttle_then_memory() {
         if (auto refused = refusal()) return refused;
         event_level_ = route_->log;
-        parameters_.emplace(*route_->view, request_.query);
-        if (!is_cached()) return {};
-        key_ = parameters_->cache_key();
-        return from_cache(site_.cache.find_in_memory(key_, time_now()));
+        view_request_.emplace(*route_->view, request_.query, request_.headers, context_.user_id);
+        key_ = view_request_->cache_key();
+        if (key_.size() > ViewRequest::kMaxKey) return uri_too_long();
+        is_cached_ = may_be_cached();
+        return is_cached_ ? memory_answer() : std::nullopt;
     }
 
     std::optional<Response> refusal() {
         if (route_->throttle.empty() || is_local(request_)) return {};
         const auto verdict = throttle_.check(route_->throttle, {context_.user_id, request_.address});
         switch (verdict.outcome) {
-            case Throttle::Outcome::accepted: return {};
-            case Throttle::Outcome::stalled: return unavailable(1s);
-            case Throttle::Outcome::refused: return throttled(verdict.retry_after);
+            case Throttle::Outcome::accepted:
+                return {};
+            case Throttle::Outcome::stalled:
+                return unavailable(1s);
+            case Throttle::Outcome::refused:
+                return throttled(verdict.retry_after);
         }
         return {};
     }
 
-    Response memcached_then_view() {
-        if (!is_cached()) return from_view();
-        if (auto answer = from_cache(site_.cache.find_in_memcached(key_, time_now()))) return std::move(*answer);
+    // A cache that all share must not keep what an Authorization header may have shaped (RFC 9111 section 3.5). A method that changes
+    // something is never cached; what it changes ends entries by itself.
+    bool may_be_cached() {
+        if (route_->storage.ttl == 0ms) return false;
+        if (request_.method != "GET" && !request_.is_head()) return bypassed("method");
+        const bool is_anonymous = !request_.header("authorization");
+        return is_anonymous || route_->view->audience != Audience::anonymous || bypassed("bypass");
+    }
 
+    bool bypassed(std::string_view why) {
+        cache_status_ = "recto; fwd=" + std::string(why);
+        return false;
+    }
+
+    // What has only grown old is shown at once while somebody makes another; else the first one who finds it goes and makes it.
+    std::optional<Response> memory_answer() {
+        const auto found = cache().look_in_memory(key_, time_now(), route_->subject);
+        if (found.state == State::fresh) return shown(found);
+        if (found.may_be_shown_meanwhile() && cache().flights().is_flying(key_)) return shown(found);
+        to_be_replaced_ = found;
+        return {};
+    }
+
+    // Nothing: parked, and perhaps no longer ours.
+    std::optional<Response> view_answer(const Wake& wake) {
+        if (!is_cached_) return own_answer();
+        auto found = waiter_ ? landed() : cache().look_further(key_, time_now(), route_->subject);
+        if (is_good(found))
+            if (auto answer = shown(found)) return answer;
+        if (waits_ == kWaits || is_alone_) return computed_or_old(found, nullptr);
+        if (found.may_be_shown_meanwhile()) return led_or_shown(found);
+
+        ++waits_;
+        waiter_.emplace(wake);
+        auto joined = cache().flights().join(key_, &*waiter_);
+        if (joined.waits) return {};
+        waiter_.reset();
+        return joined.lead ? led(std::move(*joined.lead)) : computed_or_old(found, nullptr);
+    }
+
+    // Not the one that is to be made anew early. What nobody can verify now nobody can make anew either.
+    [[nodiscard]] bool is_good(const CacheLookup& found) const {
+        return found.state == State::unverified || (found.is_fresh() && found.is_newer_than(to_be_replaced_));
+    }
+
+    CacheLookup landed() {
+        const auto landing = waiter_->landing();
+        waiter_.reset();
+        is_alone_ = std::holds_alternative<Flights::Alone>(landing);
+        const auto* const made = std::get_if<Flights::Made>(&landing);
+        auto found =
+            made != nullptr ? cache().judge(made->entry, key_, time_now()) : cache().look_further(key_, time_now(), route_->subject);
+        is_collapsed_ = !is_alone_ && found.is_fresh();
+        return found;
+    }
+
+    std::optional<Response> led_or_shown(const CacheLookup& found) {
+        auto joined = cache().flights().join(key_, nullptr);
+        if (joined.lead) return led(std::move(*joined.lead));
+        auto answer = shown(found);
+        return answer ? std::move(answer) : computed_or_old({}, nullptr);
+    }
+
+    // Somebody may have landed after we looked and before we led.
+    std::optional<Response> led(Flights::Lead lead) {
+        const auto found = cache().look_further(key_, time_now(), route_->subject);
+        if (!is_good(found)) return computed_or_old(found, &lead);
+        auto answer = shown(found);
+        if (!answer) return computed_or_old({}, &lead);
+        lead.land(found.entry);
+        return answer;
+    }
+
+    std::optional<Response> computed_or_old(const CacheLookup& old, Flights::Lead* lead) {
+        try {
+            return computed(old, lead);
+        } catch (const DatabaseError&) {
+            cache().count(CacheEvent::error, route_->subject);
+            auto lookup = old;
+            if (!lookup.may_be_shown_on_error()) throw;
+            lookup.state = State::kept_for_errors;
+            auto answer = shown(lookup);
+            if (!answer) throw;
+            return answer;
+        }
+    }
+
+    // `begun` before the snapshot: what the view reads is as of then or later. The view's own tags let the operator name it.
+    Response computed(const CacheLookup& old, Flights::Lead* lead) {
+        cache_status_ = "recto; fwd=" + std::string(why_forwarded(old));
+        const auto begun = time_now();
         const auto clock = site_.store.fresh_reading();
-        if (!clock) return from_view();
+        if (!clock) return own_answer();
         const CollectReads collected(clock->epoch(), clock->synced());
-        auto response = from_view();
-        cache_status_ = kMiss;
-        if (!is_storable(response)) return response;
-        add_validators(response);
-        site_.cache.put(key_, pack(response), collected.reads(), route_->cache, time_now());
-        cache_status_ = kStored;
+        note_read(clock->epoch(), clock->synced(), {{tag_of_view(*route_->view), tag_of_answer(*route_->view, key_)}});
+        auto response = own_answer();
+        const auto storage = storage_of(response, *route_->view, route_->storage);
+        if (!storage) return response;
+
+        response.set("Allow", route_->allow);
+        const auto made = cache().put({.key = key_,
+                                       .bytes = pack(response, *route_->view),
+                                       .reads = collected.reads(),
+                                       .ttl = storage->ttl,
+                                       .begun = begun,
+                                       .ended = time_now(),
+                                       .reach = storage->reach},
+                                      route_->subject);
+        if (lead != nullptr) lead->land(made);
+        if (!made) return response;
+        cache_status_ += "; stored";
+        return *unpack(made, request_);
+    }
+
+    [[nodiscard]] std::string_view why_forwarded(const CacheLookup& old) const {
+        if (old.state != State::absent) return "stale";
+        const auto& view = *route_->view;
+        const bool has_variants = !view.headers.empty() || !view.cookies.empty() || view.audience == Audience::each_user;
+        return has_variants ? "miss" : "uri-miss";
+    }
+
+    Response own_answer() { return route_->handler(*view_request_); }
+
+    // Nothing: its bytes are none of ours.
+    std::optional<Response> shown(const CacheLookup& found) {
+        const auto now = time_now();
+        auto response = unpack(found.entry, request_);
+        if (!response) return {};
+        if (found.state > State::aging) cache().count(CacheEvent::stale, route_->subject);
+        if (is_collapsed_) cache().count(CacheEvent::collapsed, route_->subject);
+        cache_status_ = is_collapsed_ ? "recto; fwd=uri-miss; collapsed" : cache_status_of(found, now);
+        is_hit_ = !is_collapsed_;
+        response->headers.emplace_back("Age", age_of(*found.entry, now));
         return response;
     }
-
-    std::optional<Response> from_cache(const CacheHit& entry) {
-        if (!entry) return {};
-        auto response = unpack(entry);
-        if (response) cache_status_ = kHit;
-        return response;
-    }
-
-    Response from_view() {
-        return route_->handler(*parameters_);
-    }
-
-    [[nodiscard]] bool is_cached() const { return route_->cache > 0ms; }
 
     std::optional<Response> finished(std::optional<Response> response) const {
         if (!response) return {};
-        if (route_ != nullptr) response->set("Allow", allowed_methods(*route_->view));
+        if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
         if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
         response->headers.emplace_back("X-Request-Id", context_.txid);
-        return revalidated(std::move(*response), request_);
+        return response;
     }
 
     [[nodiscard]] json::value event_data(const Response& response) const {
         json::object data;
         for (const auto name : route_->view->parameters)
-            if (const auto value = parameters_->find(name)) data[name] = *value;
+            if (const auto value = view_request_->parameter(name)) data[name] = *value;
         data["status"] = response.status;
-        if (!cache_status_.empty()) data["cache"] = cache_status_ == kHit ? "hit" : "miss";
+        if (is_cached_) data["cache"] = is_hit_ ? "hit" : is_collapsed_ ? "collapsed" : "miss";
         return data;
     }
+
+    [[nodiscard]] Cache& cache() const { return site_.cache; }
 
     Site& site_;
     Throttle& throttle_;
@@ -160,15 +275,32 @@ private:
     const Route* route_;  // null: no view has the path
     RequestContext context_;
     bool authenticated_ = false;
-    std::optional<Parameters> parameters_;
+    std::optional<ViewRequest> view_request_;
     std::string key_;
-    std::string_view cache_status_;
+    bool is_cached_ = false;
+    CacheLookup to_be_replaced_;  // what memory had
+    int waits_ = 0;
+    bool is_alone_ = false;
+    bool is_collapsed_ = false;
+    bool is_hit_ = false;
+    std::string cache_status_;          // RFC 9211
     std::optional<Level> event_level_;  // set once the view is to answer
+    std::optional<Flights::Waiter> waiter_;
 };
 
-Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handlers& handlers) {
-    auto policy = policy_of(view, config);
-    Route route{&view, handlers.at(view.name), policy.cache, {}, policy.log};
+StoragePolicy storage_policy(const ViewPolicy& policy, const Config& config) {
+    return {.ttl = policy.cache, .ttl_is_set = policy.cache_is_set, .short_ttl = config.cache_short_ttl};
+}
+
+Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handler& handler, Cache::Subject subject) {
+    const auto policy = policy_of(view, config);
+    Route route{.view = &view,
+                .handler = handler,
+                .storage = storage_policy(policy, config),
+                .subject = subject,
+                .throttle = {},
+                .log = policy.log,
+                .allow = allowed_methods(view)};
     for (const auto& scope : policy.throttle) {
         const auto found = throttle.find(scope);
         assert(found);  // load_config refuses a scope that [throttle] doesn't have
@@ -180,13 +312,17 @@ Route make_route(const View& view, const Config& config, const Throttle& throttl
 
 }  // namespace
 
-Application::Application(Site& site, Throttle& throttle) : site_(site), throttle_(throttle) {
-    const auto handlers = make_handlers(site);
-    for (const auto& view : all_views()) routes_.emplace(&view, make_route(view, site.config, throttle, handlers));
+Application::Application(Site& site, Throttle& throttle, std::span<const View> views, const Handlers& handlers)
+    : site_(site), throttle_(throttle) {
+    for (const auto& view : views) {
+        assert(handlers.contains(view.name));
+        const auto subject = static_cast<Cache::Subject>(&view - views.data());
+        routes_.emplace(view.path, make_route(view, site.config, throttle, handlers.at(view.name), subject));
+    }
 }
 
 std::unique_ptr<Exchange> Application::begin(Request request) const {
-    const auto found = routes_.find(find_view(request.path));
+    const auto found = routes_.find(without_last_slash(request.path));
     const Route* const route = found == routes_.end() ? nullptr : &found->second;
     return std::make_unique<ViewExchange>(site_, throttle_, std::move(request), route);
 }

@@ -1,17 +1,21 @@
 // view_exchange.hpp - the life of a request: context, route, authenticate, throttle, cache, view, respond.
 //
 // What needs no waiting is tried first, on an event thread: a 404 or 405, a refusal of the throttle, a user and an answer that are in
-// process memory. The rest goes on from there on a pool thread.
+// process memory. The rest goes on from there on a pool thread. Of those who miss the same answer one computes it, the others are parked.
 //
+// Errors:   when the database can't be read and nothing older may be shown, the answer is 503.
 // Threads:  one exchange is used by one thread at a time; the Application is shared by all.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "fcgi/handlers.hpp"
 #include "fcgi/server.hpp"
+#include "fcgi/view_cache.hpp"
 #include "site/site.hpp"
 
 namespace recto {
@@ -20,21 +24,24 @@ namespace recto {
 struct Route {
     const View* view = nullptr;
     Handler handler;
-    std::chrono::milliseconds cache{0};
+    StoragePolicy storage;
+    Cache::Subject subject = 0;  // for the counters
     std::vector<Throttle::Scope> throttle;
     std::optional<Level> log;
+    std::string allow;  // the header of that name
 };
 
 class Application {
 public:
-    Application(Site& site, Throttle& throttle);  // both must outlive it
+    // All must outlive it. Every view has a handler (assert).
+    Application(Site& site, Throttle& throttle, std::span<const View> views, const Handlers& handlers);
 
     [[nodiscard]] std::unique_ptr<Exchange> begin(Request request) const;
 
 private:
     Site& site_;
     Throttle& throttle_;
-    std::map<const View*, Route> routes_;
+    std::map<std::string_view, Route> routes_;  // by path, without a slash at its end
 };
 
 }  // namespace recto

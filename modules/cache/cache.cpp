@@ -1,17 +1,29 @@
 #include "cache/cache.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <random>
 #include <stdexcept>
+#include <tuple>
 
 #include "cache/entry_codec.hpp"
 #include "cache/memcached.hpp"
 #include "cache/process_memory.hpp"
+#include "util/counters.hpp"
 
 namespace recto {
 
 namespace {
 
-constexpr std::size_t kMaxPrefix = 200;  // with "raw:" and a hash well below memcached's 250
+using State = CacheLookup::State;
+
+constexpr std::size_t kMaxPrefix = 200;     // with "raw:" and a hash well below memcached's 250
+constexpr std::size_t kItemOverhead = 512;  // memcached's limit counts its own header and the key
+
+constexpr std::array<std::string_view, kCacheEvents> kEventNames{"memory_hit",     "memory_miss",       "memory_invalid", "memcached_hit",
+                                                                 "memcached_miss", "memcached_invalid", "stale",          "collapsed",
+                                                                 "stored",         "too_large",         "error"};
 
 std::string checked_prefix(const std::string& prefix) {
     const bool printable = std::ranges::all_of(prefix, [](char c) { return c > ' ' && c < 0x7f; });
@@ -20,32 +32,70 @@ std::string checked_prefix(const std::string& prefix) {
     return prefix;
 }
 
-bool is_valid(const CacheEntry& entry, std::string_view key, const ChangeClock::Reading& reading, TimePoint now) {
-    return entry.epoch == reading.epoch() && entry.key == key && entry.expires > now && reading.is_valid(entry.seq, entry.slots);
+std::vector<std::string> rows_of(std::vector<std::string> subjects) {
+    subjects.emplace_back("functions");
+    std::vector<std::string> rows;
+    for (const auto& subject : subjects)
+        for (const auto event : kEventNames) rows.push_back(subject + ' ' + std::string(event));
+    return rows;
 }
 
-// A valid entry is as good as the reading that it was checked against, which was taken before.
-CacheHit noted(CacheHit hit, const ChangeClock::Reading& reading) {
-    note_read(hit->epoch, std::max(hit->seq, reading.synced()), hit->tags);
-    if (hit->hard_end) note_hard_end(*hit->hard_end);
-    return hit;
+Counters open_counters(const CacheOptions& options) {
+    make_private_directory(options.runtime_dir);
+    return Counters::open(options.runtime_dir, rows_of(options.subjects));
 }
 
-CacheHit make_entry(std::string_view key, std::string bytes, const Reads& reads, std::chrono::milliseconds ttl, TimePoint now) {
+// The nearer the end and the dearer the making, the likelier: with many who ask one of them comes just in time (XFetch, beta = 1).
+bool should_be_made_early(const CacheEntry& entry, TimePoint now) {
+    constexpr int kUnlikely = 20;  // -ln(random) is above it once in 5e8
+    const auto left = entry.expires - now;
+    if (left > kUnlikely * entry.cost) return false;
+    thread_local std::minstd_rand random(std::random_device{}());
+    const auto uniform = std::uniform_real_distribution<double>(1e-9, 1.0)(random);
+    return static_cast<double>(left.count()) <= static_cast<double>(entry.cost.count()) * -std::log(uniform);
+}
+
+CacheEvent event_of(State state, bool in_memory) {
+    if (state <= State::aging) return in_memory ? CacheEvent::memory_hit : CacheEvent::memcached_hit;
+    if (state == State::changed) return in_memory ? CacheEvent::memory_invalid : CacheEvent::memcached_invalid;
+    return in_memory ? CacheEvent::memory_miss : CacheEvent::memcached_miss;
+}
+
+CacheHit make_entry(Cache::Computed&& computed) {
+    const auto& reads = computed.reads;
     auto entry = std::make_shared<CacheEntry>();
-    entry->key = key;
+    entry->key = computed.key;
     entry->epoch = reads.epoch;
     entry->seq = reads.seq;
     entry->tags = reads.tags;
     entry->slots = slots_of(reads.tags);
-    entry->created = now;
-    entry->expires = std::min(now + ttl, reads.hard_end.value_or(TimePoint::max()));
+    entry->created = computed.begun;
+    entry->expires = std::min(std::max(computed.begun, computed.ended) + computed.ttl, reads.hard_end.value_or(TimePoint::max()));
     entry->hard_end = reads.hard_end;
-    entry->bytes = std::move(bytes);
+    entry->cost = std::max(computed.ended - computed.begun, TimePoint::duration(0));
+    entry->bytes = std::move(computed.bytes);
     return entry;
 }
 
 }  // namespace
+
+std::string_view to_text(CacheEvent event) { return kEventNames.at(static_cast<std::size_t>(event)); }
+
+// A valid entry is as good as the reading that it was checked against, which was taken before.
+CacheHit used(const CacheLookup& lookup) {
+    const auto& entry = *lookup.entry;
+    note_read(entry.epoch, std::max(entry.seq, lookup.synced), entry.tags);
+    if (entry.hard_end) note_hard_end(*entry.hard_end);
+    if (lookup.state == State::unverified) note_unstorable();
+    return lookup.entry;
+}
+
+// When something is looked at, and by what it is judged. Whether the clock was fresh is asked once: a lease may end while one looks.
+struct Cache::Look {
+    ChangeClock::Reading clock;
+    bool is_fresh;
+    TimePoint now;
+};
 
 class Cache::State {
 public:
@@ -53,84 +103,159 @@ public:
         : store_(store),
           prefix_(checked_prefix(options.prefix)),
           build_(options.build),
+          max_item_(options.max_item.bytes),
+          stale_while_revalidate_(options.stale_while_revalidate),
+          stale_if_error_(options.stale_if_error),
+          subjects_(options.subjects.size()),
           memory_(options.memory),
-          memcached_(options.servers, options.timeout) {}
+          memcached_(options.servers, options.timeout),
+          counters_(open_counters(options)),
+          flights_({.lock_file = options.runtime_dir / ".recto.cache.lock", .patience = options.patience}) {}
 
     [[nodiscard]] Store& store() { return store_; }
     [[nodiscard]] Memcached& memcached() { return memcached_; }
+    [[nodiscard]] Flights& flights() { return flights_; }
 
-    [[nodiscard]] CacheHit from_memory(std::string_view key, const ChangeClock::Reading& reading, TimePoint now) {
-        auto hit = memory_.find(key, now);
-        if (!hit || !is_valid(*hit, key, reading, now)) return nullptr;
-        return noted(std::move(hit), reading);
+    [[nodiscard]] CacheLookup from_memory(std::string_view key, const Look& look) {
+        auto lookup = judged(memory_.find(key, look.now), key, look);
+        lookup.in_memory = true;
+        return lookup;
     }
 
-    [[nodiscard]] CacheHit from_memcached(std::string_view key, const ChangeClock::Reading& reading, TimePoint now) {
-        const auto name = name_of(key, reading.epoch());
+    [[nodiscard]] CacheLookup from_memcached(std::string_view key, const Look& look) {
+        const auto name = name_of(key, look.clock.epoch());
         const auto item = memcached_.get(prefix_ + hex(name));
-        if (!item) return nullptr;
+        if (!item) return {};
         auto entry = decode_entry(item->view(), name);
-        if (!entry || !is_valid(*entry, key, reading, now)) return nullptr;
-        CacheHit hit = std::make_shared<const CacheEntry>(std::move(*entry));
-        memory_.put(hit, now);
-        return noted(std::move(hit), reading);
+        if (!entry) return {};
+        auto lookup = judged(std::make_shared<const CacheEntry>(std::move(*entry)), key, look);
+        if (lookup.entry) memory_.put(lookup.entry, look.now);
+        return lookup;
     }
 
-    void put(const CacheHit& entry, TimePoint now) {
-        memory_.put(entry, now);
-        const auto name = name_of(entry->key, entry->epoch);
-        memcached_.set(prefix_ + hex(name), encode_entry(*entry, name), std::chrono::ceil<std::chrono::milliseconds>(entry->expires - now));
+    // What has changed, or belongs to another key, is not given out. `now` may have been set back: an entry isn't older for that.
+    [[nodiscard]] CacheLookup judged(CacheHit entry, std::string_view key, const Look& look) const {
+        if (!entry || entry->key != key) return {};
+        const bool is_over = entry->hard_end && *entry->hard_end <= look.now;
+        if (is_over || entry->epoch != look.clock.epoch() || !look.clock.is_valid(entry->seq, entry->slots))
+            return {.state = recto::State::changed, .in_memory = false, .synced = 0, .entry = nullptr};
+        const auto state = state_of(*entry, look);
+        if (state == recto::State::absent) return {};
+        return {.state = state, .in_memory = false, .synced = look.clock.synced(), .entry = std::move(entry)};
     }
+
+    CacheHit put(CacheHit entry, TimePoint now, Subject subject, Reach reach) {
+        memory_.put(entry, now);
+        count(CacheEvent::stored, subject);
+        if (reach == Reach::process) return entry;
+        const auto name = name_of(entry->key, entry->epoch);
+        const auto item = encode_entry(*entry, name);
+        if (item.size() + kItemOverhead > max_item_)
+            count(CacheEvent::too_large, subject);
+        else
+            memcached_.set(prefix_ + hex(name), item, std::chrono::ceil<std::chrono::milliseconds>(last_use(*entry) - now));
+        return entry;
+    }
+
+    void count(CacheEvent event, Subject subject) noexcept { counters_.add(row(event, subject)); }
+    [[nodiscard]] std::uint64_t counted(CacheEvent event, Subject subject) const { return counters_.sum(row(event, subject)); }
 
     [[nodiscard]] std::string raw_name(std::string_view key) const { return prefix_ + "raw:" + hex(hash128(key)); }
 
 private:
+    [[nodiscard]] recto::State state_of(const CacheEntry& entry, const Look& look) const {
+        const auto now = look.now;
+        const bool is_kept = now < entry.expires + stale_if_error_;
+        if (!look.is_fresh) return is_kept && look.clock.age() < stale_if_error_ ? recto::State::unverified : recto::State::absent;
+        if (now < entry.expires) return should_be_made_early(entry, now) ? recto::State::aging : recto::State::fresh;
+        if (now < entry.expires + stale_while_revalidate_) return recto::State::expired;
+        return is_kept ? recto::State::kept_for_errors : recto::State::absent;
+    }
+
+    [[nodiscard]] TimePoint last_use(const CacheEntry& entry) const {
+        const auto kept = entry.expires + std::max(stale_while_revalidate_, stale_if_error_);
+        return std::min(kept, entry.hard_end.value_or(kept));
+    }
+
     // What another build or epoch stored has another name.
     [[nodiscard]] Hash128 name_of(std::string_view key, std::uint64_t epoch) const {
         std::string text = std::to_string(build_.size()) + ':' + build_ + ':' + std::to_string(epoch) + ':';
         return hash128(text.append(key));
     }
 
+    // The functions' rows are the last.
+    [[nodiscard]] std::size_t row(CacheEvent event, Subject subject) const {
+        return std::min(subject, subjects_) * kCacheEvents + static_cast<std::size_t>(event);
+    }
+
     Store& store_;
     const std::string prefix_;
     const std::string build_;
+    const std::uint64_t max_item_;
+    const std::chrono::milliseconds stale_while_revalidate_;
+    const std::chrono::milliseconds stale_if_error_;
+    const std::size_t subjects_;
     ProcessMemory memory_;
     Memcached memcached_;
+    Counters counters_;
+    Flights flights_;
 };
 
 Cache::Cache(const CacheOptions& options, Store& store) : state_(std::make_unique<State>(options, store)) {}
 Cache::~Cache() = default;
 
-CacheHit Cache::find_in_memory(std::string_view key, TimePoint now) {
-    if (is_writing()) return nullptr;
-    const auto reading = store().clock().read();
-    if (!reading.is_fresh()) return nullptr;
-    return state_->from_memory(key, reading, now);
+// With a lease that ran out nothing is known here: whoever may wait looks at the database.
+CacheLookup Cache::look_in_memory(std::string_view key, TimePoint now, Subject subject) {
+    if (is_writing()) return {};
+    const auto clock = store().clock().read();
+    auto lookup = clock.is_fresh() ? state_->from_memory(key, {clock, true, now}) : CacheLookup{};
+    count(event_of(lookup.state, true), subject);
+    return lookup;
 }
 
-CacheHit Cache::find_in_memcached(std::string_view key, TimePoint now) {
-    if (is_writing()) return nullptr;
-    const auto reading = store().fresh_reading();
-    if (!reading) return nullptr;
-    return state_->from_memcached(key, *reading, now);
+CacheLookup Cache::look_in_memcached(std::string_view key, TimePoint now, Subject subject) {
+    if (is_writing()) return {};
+    auto lookup = state_->from_memcached(key, look_of_who_may_wait(now));
+    count(event_of(lookup.state, false), subject);
+    return lookup;
 }
 
-CacheHit Cache::find(std::string_view key, TimePoint now) {
-    if (is_writing()) return nullptr;
-    const auto reading = store().fresh_reading();
-    if (!reading) return nullptr;
-    if (auto hit = state_->from_memory(key, *reading, now)) return hit;
-    return state_->from_memcached(key, *reading, now);
+// Another thread or process may have made one since memory was looked at.
+CacheLookup Cache::look_further(std::string_view key, TimePoint now, Subject subject) {
+    if (is_writing()) return {};
+    auto here = state_->from_memory(key, look_of_who_may_wait(now));
+    if (here.state == recto::State::fresh) {
+        count(CacheEvent::memory_hit, subject);
+        return here;
+    }
+    auto there = look_in_memcached(key, now, subject);
+    return there.state <= here.state ? there : here;
 }
 
-void Cache::put(std::string_view key, std::string bytes, const Reads& reads, std::chrono::milliseconds ttl, TimePoint now) {
-    if (is_writing() || !reads.storable) return;
-    auto entry = make_entry(key, std::move(bytes), reads, ttl, now);
-    const auto reading = store().clock().read();
-    if (entry->seq > reading.synced()) return;  // this host doesn't know yet what has changed up to there
-    if (!is_valid(*entry, key, reading, now)) return;
-    state_->put(entry, now);
+CacheLookup Cache::look(std::string_view key, TimePoint now, Subject subject) {
+    auto lookup = look_in_memory(key, now, subject);
+    return lookup.state == recto::State::fresh ? lookup : look_further(key, now, subject);
 }
+
+CacheLookup Cache::judge(const CacheHit& entry, std::string_view key, TimePoint now) {
+    const auto clock = store().clock().read();
+    return is_writing() || !clock.is_fresh() ? CacheLookup{} : state_->judged(entry, key, {clock, true, now});
+}
+
+CacheHit Cache::put(Computed computed, Subject subject) {
+    if (is_writing() || !computed.reads.storable) return nullptr;
+    const auto [begun, ended, reach] = std::tuple(computed.begun, std::max(computed.begun, computed.ended), computed.reach);
+    auto entry = make_entry(std::move(computed));
+    const auto clock = store().clock().read();
+    if (entry->seq > clock.synced()) return nullptr;  // this host doesn't know yet what has changed up to there
+    if (entry->expires <= ended || !state_->judged(entry, entry->key, {clock, true, ended}).entry) return nullptr;
+    return state_->put(std::move(entry), ended, subject, reach);
+}
+
+Flights& Cache::flights() { return state_->flights(); }
+
+void Cache::count(CacheEvent event, Subject subject) noexcept { state_->count(event, subject); }
+std::uint64_t Cache::counted(CacheEvent event, Subject subject) const { return state_->counted(event, subject); }
 
 bool Cache::set(std::string_view key, std::string_view value, std::chrono::milliseconds ttl) {
     return state_->memcached().set(state_->raw_name(key), value, ttl);
@@ -144,10 +269,24 @@ std::optional<std::string> Cache::get(std::string_view key) {
 
 bool Cache::remove(std::string_view key) { return state_->memcached().remove(state_->raw_name(key)); }
 
+// A table's name stands for its finer tags too.
 void Cache::invalidate(std::string_view tag) {
     auto write = store().write();
     write.touch(tag);
+    if (tag.find(':') == std::string_view::npos) write.touch(tag_of_all_finer(tag));
     write.commit();
+}
+
+void Cache::flush() {
+    const auto source = store().change_source();
+    source->renew_epoch(source->changes_since(store().clock().read().synced()).epoch);
+    store().clock().sync(*source);
+}
+
+// Not fresh: the database can't be read.
+Cache::Look Cache::look_of_who_may_wait(TimePoint now) {
+    const auto clock = store().fresh_reading();
+    return {clock.value_or(store().clock().read()), clock.has_value(), now};
 }
 
 Store& Cache::store() { return state_->store(); }

@@ -1,82 +1,48 @@
 #include "cache/entry_codec.hpp"
 
 #include <algorithm>
-#include <concepts>
 #include <cstring>
 #include <ranges>
+
+#include "util/bytes.hpp"
 
 namespace recto {
 
 namespace {
 
-constexpr std::string_view kFormat = "rct1";  // another one for each change of what follows it
+constexpr std::string_view kFormat = "rct2";  // another one for each change of what follows it
 constexpr std::size_t kHeader = kFormat.size() + sizeof(Hash128);
 
-// Little-endian on the wire, whatever the machine is.
-class Writer {
-public:
-    explicit Writer(std::string& out) : out_(out) {}
+std::uint64_t number_of(TimePoint time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 
-    void number(std::unsigned_integral auto value) {
-        for (std::size_t i = 0; i < sizeof value; ++i) out_.push_back(static_cast<char>(value >> (8 * i) & 0xff));
-    }
-    void time(TimePoint value) { number(static_cast<std::uint64_t>(value.time_since_epoch().count())); }
-    void text(std::string_view value) {
-        number(static_cast<std::uint32_t>(value.size()));
-        out_.append(value);
-    }
-
-private:
-    std::string& out_;
-};
-
-// Says once, at the end, whether all that was asked for was there.
-class Reader {
-public:
-    explicit Reader(std::string_view rest) : rest_(rest) {}
-
-    template <std::unsigned_integral T>
-    T number() {
-        T value = 0;
-        const auto bytes = take(sizeof value);
-        for (std::size_t i = 0; i < bytes.size(); ++i)
-            value |= static_cast<T>(static_cast<T>(static_cast<unsigned char>(bytes[i])) << (8 * i));
-        return value;
-    }
-    TimePoint time() { return TimePoint(std::chrono::microseconds(static_cast<std::int64_t>(number<std::uint64_t>()))); }
-    std::string_view text() { return take(number<std::uint32_t>()); }
-    std::string_view rest() { return take(rest_.size()); }
-
-    [[nodiscard]] bool failed() const { return failed_; }
-
-private:
-    std::string_view take(std::size_t size) {
-        failed_ = failed_ || size > rest_.size();
-        if (failed_) return {};
-        const auto taken = rest_.substr(0, size);
-        rest_.remove_prefix(size);
-        return taken;
-    }
-
-    std::string_view rest_;
-    bool failed_ = false;
-};
+TimePoint read_time(ByteReader& content) {
+    return TimePoint(std::chrono::microseconds(static_cast<std::int64_t>(content.number<std::uint64_t>())));
+}
 
 std::string_view as_text(const Hash128& hash) { return {reinterpret_cast<const char*>(hash.data()), hash.size()}; }
 
-std::optional<CacheEntry> read_content(Reader content) {
+// Times that can be added to without overflow.
+bool is_plausible(const CacheEntry& entry) {
+    constexpr TimePoint begin{}, end{std::chrono::days(365 * 10'000)};
+    const auto is_between = [&](TimePoint time) { return begin <= time && time <= end; };
+    return is_between(entry.created) && is_between(entry.expires) && is_between(entry.hard_end.value_or(begin)) &&
+           entry.cost >= std::chrono::microseconds(0) && entry.cost <= std::chrono::days(1);
+}
+
+std::optional<CacheEntry> read_content(ByteReader content) {
     CacheEntry entry;
     entry.epoch = content.number<std::uint64_t>();
     entry.seq = content.number<std::uint64_t>();
-    entry.created = content.time();
-    entry.expires = content.time();
+    entry.created = read_time(content);
+    entry.expires = read_time(content);
+    entry.cost = std::chrono::microseconds(static_cast<std::int64_t>(content.number<std::uint64_t>()));
     const bool has_end = content.number<std::uint8_t>() != 0;
-    const auto hard_end = content.time();
+    const auto hard_end = read_time(content);
     if (has_end) entry.hard_end = hard_end;
     entry.key = content.text();
     for (auto left = content.number<std::uint32_t>(); left > 0 && !content.failed(); --left) entry.tags.emplace_back(content.text());
     entry.bytes = content.rest();
-    if (content.failed()) return std::nullopt;
+    if (content.failed() || !is_plausible(entry)) return std::nullopt;
     entry.slots = slots_of(entry.tags);
     return entry;
 }
@@ -96,13 +62,14 @@ std::string encode_entry(const CacheEntry& entry, const Hash128& name) {
     std::string item;
     item.reserve(kHeader + 64 + entry.key.size() + entry.tags.size() * 32 + entry.bytes.size());
     item.append(kFormat).append(sizeof(Hash128), '\0');
-    Writer content(item);
+    ByteWriter content(item);
     content.number(entry.epoch);
     content.number(entry.seq);
-    content.time(entry.created);
-    content.time(entry.expires);
+    content.number(number_of(entry.created));
+    content.number(number_of(entry.expires));
+    content.number(static_cast<std::uint64_t>(entry.cost.count()));
     content.number(std::uint8_t{entry.hard_end.has_value()});
-    content.time(entry.hard_end.value_or(TimePoint{}));
+    content.number(number_of(entry.hard_end.value_or(TimePoint{})));
     content.text(entry.key);
     content.number(static_cast<std::uint32_t>(entry.tags.size()));
     for (const auto& tag : entry.tags) content.text(tag);
@@ -116,7 +83,7 @@ std::optional<CacheEntry> decode_entry(std::string_view item, const Hash128& nam
     if (item.size() < kHeader || !item.starts_with(kFormat)) return std::nullopt;
     const auto content = item.substr(kHeader);
     if (item.substr(kFormat.size(), sizeof(Hash128)) != as_text(sip_hash(content, name))) return std::nullopt;
-    return read_content(Reader(content));
+    return read_content(ByteReader(content));
 }
 
 }  // namespace recto

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-#include "cache/cache.hpp"
+#include "cache/entry.hpp"
 #include "util/crypto.hpp"
 
 namespace recto {

@@ -12,8 +12,9 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "cache/cache.hpp"
+#include "cache/entry.hpp"
 #include "util/crypto.hpp"
+#include "util/units.hpp"
 
 namespace recto {
 

@@ -318,10 +318,15 @@ bool ChangeClock::Reading::is_valid(std::uint64_t seq, std::span<const Slot> slo
     return std::ranges::all_of(slots, unchanged);
 }
 
-bool ChangeClock::Reading::is_fresh() const {
-    if (memory_ == nullptr) return false;
+bool ChangeClock::Reading::is_fresh() const { return age() <= kLease; }
+
+// A moment ahead of us is another processor's; further ahead is no look that we know of.
+std::chrono::nanoseconds ChangeClock::Reading::age() const {
+    if (memory_ == nullptr) return std::chrono::nanoseconds::max();
     const auto synced_at = memory_of(memory_).synced_at.load(std::memory_order_acquire);
-    return ticks(LeaseClock::now()) - synced_at <= ticks(LeaseClock::time_point(kLease));
+    const auto now = ticks(LeaseClock::now());
+    if (now >= synced_at) return std::chrono::nanoseconds(now - synced_at);
+    return std::chrono::nanoseconds(synced_at - now) < kLease ? std::chrono::nanoseconds(0) : std::chrono::nanoseconds::max();
 }
 
 bool ChangeClock::Reading::is_trusted() const {

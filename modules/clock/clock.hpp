@@ -61,6 +61,9 @@ public:
         // Somebody looked at the database within the lease. If not: sync(), then take a new reading.
         [[nodiscard]] bool is_fresh() const;
 
+        // How long ago that was.
+        [[nodiscard]] std::chrono::nanoseconds age() const;
+
         // False: changes may have gone unseen (the triggers are not the expected ones), so nothing is valid.
         [[nodiscard]] bool is_trusted() const;
 

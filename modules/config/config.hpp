@@ -53,7 +53,12 @@ struct Config {
     std::vector<std::string> cache_servers;  // `unix:/path` or `host:port`
     std::chrono::milliseconds cache_timeout{};
     Size cache_memory;  // of each worker
+    Size cache_max_item;
     std::string cache_prefix;
+    std::chrono::milliseconds cache_short_ttl{};  // of 301, 308, 404 and 410
+    std::chrono::milliseconds cache_stale_while_revalidate{};
+    std::chrono::milliseconds cache_stale_if_error{};
+    std::chrono::milliseconds cache_patience{};  // with whoever computes the same
 
     int throttle_clients = 0;
     int throttle_users = 0;

@@ -26,11 +26,18 @@ StoreOptions store_options(const Config& config) {
 }
 
 CacheOptions cache_options(const Config& config) {
-    return {.servers = config.cache_servers,
-            .timeout = config.cache_timeout,
-            .memory = config.cache_memory,
-            .prefix = config.cache_prefix,
-            .build = build_id()};
+    CacheOptions options{.servers = config.cache_servers,
+                         .runtime_dir = config.runtime_dir,
+                         .timeout = config.cache_timeout,
+                         .memory = config.cache_memory,
+                         .max_item = config.cache_max_item,
+                         .prefix = config.cache_prefix,
+                         .build = build_id(),
+                         .stale_while_revalidate = config.cache_stale_while_revalidate,
+                         .stale_if_error = config.cache_stale_if_error,
+                         .patience = config.cache_patience};
+    for (const auto name : view_names()) options.subjects.emplace_back(name);
+    return options;
 }
 
 ThrottleOptions throttle_options(const Config& config) {

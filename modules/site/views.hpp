@@ -19,23 +19,46 @@
 
 namespace recto {
 
+// Whose an answer is: who may be shown what was cached for another.
+enum class Audience {
+    everyone,   // it is the same whoever asks, with credentials or without
+    anonymous,  // the same for all who ask without an Authorization header; the others' answers are not cached
+    each_user,  // each user's own: cached by user
+    nobody,     // never cached
+};
+
+// A header of the request that the view looks at. With choices it sees, and the cache key has, only the best one of them.
+struct VaryHeader {
+    std::string_view name;  // in lower case
+    std::vector<std::string_view> choices = {};
+};
+
 struct View {
     std::string_view name;
-    std::vector<std::string_view> methods;     // HEAD comes with GET, OPTIONS with everything
-    std::string_view path;                     // with or without a slash at its end
+    std::vector<std::string_view> methods;          // HEAD comes with GET, OPTIONS with everything
+    std::string_view path;                          // with or without a slash at its end
     std::vector<std::string_view> parameters = {};  // of the query; others reach neither the view nor its cache key
-    std::string_view event;                    // logged once an answer; empty: none
-    bool is_shared = true;                     // the answer is the same whoever asks, so it may be cached and shown to all
-    std::chrono::milliseconds cache{0};        // 0: not cached
-    std::vector<std::string> throttle = {};    // scopes
-    std::optional<Level> log = Level::info;    // the event's level
+    std::vector<VaryHeader> headers = {};           // the same for headers
+    std::vector<std::string_view> cookies = {};     // and for cookies
+    std::string_view event;                         // logged once an answer; empty: none
+    Audience audience = Audience::anonymous;
+    std::chrono::milliseconds cache{0};      // 0: not cached
+    std::vector<std::string> throttle = {};  // scopes
+    std::optional<Level> log = Level::info;  // the event's level
 };
 
 [[nodiscard]] const std::vector<View>& all_views();
 [[nodiscard]] std::vector<std::string_view> view_names();
 
-// Null when no view has the path. One slash at the end makes no difference.
+// Null when no view has the path.
 [[nodiscard]] const View* find_view(std::string_view path);
+
+// What find_view compares: one slash at the end makes no difference.
+[[nodiscard]] std::string_view without_last_slash(std::string_view path);
+
+// What the operator calls all answers of a view, and one of them: both are tags of the entry.
+[[nodiscard]] std::string tag_of_view(const View& view);
+[[nodiscard]] std::string tag_of_answer(const View& view, std::string_view cache_key);
 
 // `GET, HEAD, OPTIONS`
 [[nodiscard]] std::string allowed_methods(const View& view);
@@ -43,6 +66,7 @@ struct View {
 // What holds for a view once the operator's section is applied.
 struct ViewPolicy {
     std::chrono::milliseconds cache{0};
+    bool cache_is_set = false;  // by the operator: then it goes before what the answer says of itself
     std::vector<std::string> throttle;
     std::optional<Level> log;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <sqlite3.h>
+#include <algorithm>
 
 namespace recto {
 namespace {
@@ -41,6 +42,12 @@ std::string_view type_name(int type) {
 }  // namespace
 
 bool DatabaseError::is_busy() const { return (code_ & 0xff) == SQLITE_BUSY; }
+
+bool DatabaseError::is_unreachable() const {
+    constexpr int kCodes[] = {SQLITE_BUSY,    SQLITE_LOCKED, SQLITE_IOERR,    SQLITE_CANTOPEN, SQLITE_FULL,
+                              SQLITE_CORRUPT, SQLITE_NOTADB, SQLITE_READONLY, SQLITE_PROTOCOL, SQLITE_NOMEM};
+    return std::ranges::find(kCodes, code_ & 0xff) != std::end(kCodes);
+}
 
 bool DatabaseError::is_unique_violation() const {
     return code_ == SQLITE_CONSTRAINT_UNIQUE || code_ == SQLITE_CONSTRAINT_PRIMARYKEY || code_ == SQLITE_CONSTRAINT_ROWID;
@@ -160,8 +167,7 @@ void Connection::open(int flags, std::chrono::milliseconds busy_timeout) {
     sqlite3* handle = nullptr;
     const auto code = sqlite3_open_v2(file_.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     handle_.reset(handle);
-    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file_))
-        fail(code, "there is no such database; `recto migrate` makes one", "");
+    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file_)) fail(code, "there is no such database; `recto migrate` makes one", "");
     if (code != SQLITE_OK) fail(code, std::string("cannot open: ") + sqlite3_errstr(code), "");
     sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout.count()));
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);

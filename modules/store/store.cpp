@@ -18,8 +18,9 @@ std::vector<std::string> tags_of(const std::set<std::string>& tables, std::span<
     std::vector<std::string> tags(finer.begin(), finer.end());
     for (const auto& table : tables) {
         const auto tag = coarse_tag(table);
-        const auto stands_for_it = [&](const std::string& one) { return one == tag || one.starts_with(std::string(tag) + ':'); };
-        if (!tag.empty() && std::ranges::none_of(tags, stands_for_it)) tags.emplace_back(tag);
+        const auto is_finer = [&](const std::string& one) { return one.starts_with(std::string(tag) + ':'); };
+        if (tag.empty() || std::ranges::find(tags, tag) != tags.end()) continue;
+        tags.push_back(std::ranges::any_of(finer, is_finer) ? tag_of_all_finer(tag) : std::string(tag));
     }
     return tags;
 }
@@ -44,6 +45,8 @@ bool went_back(const Position& position, const ChangeClock::Reading& before) {
 std::span<const Value> as_span(std::initializer_list<Value> values) { return {values.begin(), values.size()}; }
 
 }  // namespace
+
+std::string tag_of_all_finer(std::string_view table_tag) { return std::string(table_tag) + ":*"; }
 
 // --- Snapshot
 

@@ -42,6 +42,7 @@ public:
     [[nodiscard]] int code() const { return code_; }
     [[nodiscard]] bool is_busy() const;
     [[nodiscard]] bool is_unique_violation() const;
+    [[nodiscard]] bool is_unreachable() const;  // busy, or the file or its disk can't be used now: no fault of the statement
 
 private:
     int code_;
@@ -78,14 +79,18 @@ private:
 
 class Store;
 
+// What each read under a finer tag of the table depends on beside it: `post:*`. Only whoever invalidates the whole table by name changes
+// it.
+[[nodiscard]] std::string tag_of_all_finer(std::string_view table_tag);
+
 // One consistent view of the database. Ends with the object.
 class Snapshot {
 public:
     Snapshot(Snapshot&&) noexcept;
     ~Snapshot();
 
-    // `finer` replaces the coarse tag of its table: `post:author=12` for a statement that pins the author with `=`; the part before the
-    // colon is the coarse tag it stands for.
+    // `finer` replaces the coarse tag of its table (and tag_of_all_finer goes with it): `post:author=12` for a statement that pins the
+    // author with `=`; the part before the colon is the coarse tag it stands for.
     [[nodiscard]] Rows query(std::string_view sql, std::initializer_list<Value> values = {}, std::initializer_list<std::string> finer = {});
 
     [[nodiscard]] std::uint64_t seq() const;

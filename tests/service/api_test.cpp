@@ -132,10 +132,10 @@ BOOST_AUTO_TEST_CASE(the_second_answer_is_a_hit_and_asks_no_database) {
     (void)done(sample.service.recto({"cache", "invalidate", "post:author=" + sample.ada}));
     const auto before = sample.service.lines_with("Fetching blogs from database");
     const auto first = sample.get(sample.of_ada());
-    BOOST_TEST(first.header("cache-status") == "recto; fwd=miss; stored");
+    BOOST_TEST(first.header("cache-status").ends_with("; stored"));
     for (int i = 0; i < 8; ++i) {  // from either worker
         const auto next = sample.get(sample.of_ada());
-        BOOST_TEST(next.header("cache-status") == "recto; hit");
+        BOOST_TEST(next.header("cache-status").starts_with("recto; hit"));
         BOOST_TEST(next.body == first.body);
         BOOST_TEST(next.header("etag") == first.header("etag"));
     }
@@ -223,7 +223,7 @@ BOOST_AUTO_TEST_CASE(unknown_parameters_lead_to_the_same_entry) {
           "/api/blogs?author_id=999&author_id=" + sample.ada, "/api//blogs?author%5fid=" + sample.ada}) {
         BOOST_TEST_CONTEXT(target) {
             const auto answer = sample.get(target);
-            BOOST_TEST(answer.header("cache-status") == "recto; hit");
+            BOOST_TEST(answer.header("cache-status").starts_with("recto; hit"));
             BOOST_TEST(answer.header("etag") == etag);
         }
     }
@@ -269,7 +269,7 @@ BOOST_AUTO_TEST_CASE(a_scheduled_post_appears_when_it_is_due_although_the_answer
     BOOST_TEST(eventually([&] {
         const auto answer = client.get(target);
         if (titles_in(answer.body).size() == 1) return true;
-        was_hit_before = was_hit_before || answer.header("cache-status") == "recto; hit";
+        was_hit_before = was_hit_before || answer.header("cache-status").starts_with("recto; hit");
         return false;
     }));
     const auto now = std::chrono::system_clock::now();

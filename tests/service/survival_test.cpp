@@ -554,7 +554,7 @@ BOOST_AUTO_TEST_CASE(hanging_requests_and_idle_connections_keep_no_cached_answer
             times.push_back(std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - begin));
             BOOST_REQUIRE(answer);
             BOOST_TEST(answer->status == 200);
-            BOOST_TEST(answer->header("cache-status") == "recto; hit");
+            BOOST_TEST(answer->header("cache-status").starts_with("recto; hit"));
         }
         BOOST_TEST(!hanging.front().is_closed_within(1ms), "it hangs indeed");
     }

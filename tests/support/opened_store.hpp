@@ -13,7 +13,8 @@ struct OpenedStore {
     TemporaryFolder folder;
     StoreOptions options{.file = folder / "recto.db", .runtime_dir = folder / "run"};
     Store store = migrated();
-    Cache cache{CacheOptions{.servers = {"unix:" + (folder / "nobody.sock").string()}, .build = "test"}, store};
+    Cache cache{CacheOptions{.servers = {"unix:" + (folder / "nobody.sock").string()}, .runtime_dir = folder / "run", .build = "test"},
+                store};
 
 private:
     Store migrated() {

@@ -25,13 +25,17 @@ const StoreOptions& migrated(const StoreOptions& options) {
     return options;
 }
 
+CacheHit put(Cache& cache, std::string_view key, std::string bytes, const Reads& reads, std::chrono::milliseconds ttl = 60s) {
+    return cache.put({.key = key, .bytes = std::move(bytes), .reads = reads, .ttl = ttl, .begun = kNow, .ended = kNow});
+}
+
 // A database with one post, and memcached: what a cache stands on.
 struct Site {
     TemporaryFolder folder;
     MemcachedServer server{folder / "m"};
     StoreOptions store_options{.file = folder / "recto.db", .runtime_dir = folder / "run"};
     Store store = Store::open(migrated(store_options));
-    CacheOptions cache_options{.servers = {server.address()}, .timeout = 5000ms, .build = "build 1"};
+    CacheOptions cache_options{.servers = {server.address()}, .runtime_dir = folder / "run", .timeout = 5000ms, .build = "build 1"};
     Cache cache{cache_options, store};
 
     Site() {
@@ -58,11 +62,23 @@ struct Site {
         BOOST_REQUIRE(reading);
         const CollectReads collected(reading->epoch(), reading->synced());
         auto bytes = compute();
-        into.put(key, std::move(bytes), collected.reads(), ttl, kNow);
+        put(into, key, std::move(bytes), collected.reads(), ttl);
     }
     void fill_title(std::string_view key = "title") {
         fill(cache, key, [this] { return title(); });
     }
+};
+
+// On no other level.
+CacheHit in_memcached(Cache& cache, std::string_view key, TimePoint now) {
+    const auto lookup = cache.look_in_memcached(key, now);
+    return lookup.is_fresh() ? used(lookup) : nullptr;
+}
+
+const std::function<CacheHit(Cache&, std::string_view, TimePoint)> kFinders[] = {
+    [](Cache& cache, std::string_view key, TimePoint now) { return cache.find_in_memory(key, now); },
+    in_memcached,
+    [](Cache& cache, std::string_view key, TimePoint now) { return cache.find(key, now); },
 };
 
 Reads reads_of(std::uint64_t epoch, std::uint64_t seq) {
@@ -83,6 +99,7 @@ CacheEntry some_entry() {
                      .created = kNow,
                      .expires = kNow + 60s,
                      .hard_end = kNow + 3600s,
+                     .cost = 1234us,
                      .bytes = std::string("status 200\r\n\0body", 17)};
     entry.slots = slots_of(entry.tags);
     return entry;
@@ -90,7 +107,7 @@ CacheEntry some_entry() {
 
 bool same(const CacheEntry& a, const CacheEntry& b) {
     return a.key == b.key && a.epoch == b.epoch && a.seq == b.seq && a.tags == b.tags && a.slots == b.slots && a.created == b.created &&
-           a.expires == b.expires && a.hard_end == b.hard_end && a.bytes == b.bytes;
+           a.expires == b.expires && a.hard_end == b.hard_end && a.cost == b.cost && a.bytes == b.bytes;
 }
 
 CacheHit entry_of(std::string key, std::size_t size) {
@@ -113,7 +130,7 @@ BOOST_AUTO_TEST_CASE(an_entry_comes_back_as_it_was) {
                                               [&] { entry.bytes = std::string(2'000'000, 'x'); },
                                               [&] { entry.tags.clear(), entry.slots.clear(); },
                                               [&] { entry.key = std::string("\0\r\n \xff", 5); },
-                                              [&] { entry.created = entry.expires = TimePoint(-1us); },
+                                              [&] { entry.created = entry.expires = TimePoint(1us); },
                                               [&] { entry.seq = entry.epoch = ~std::uint64_t{0}; }};
     for (const auto& vary : variants) {
         vary();
@@ -168,7 +185,7 @@ BOOST_AUTO_TEST_CASE(lengths_beyond_the_end_are_no_entry_even_if_the_checksum_is
         return item.substr(0, 4) + std::string(checksum.begin(), checksum.end()) + content;
     };
     BOOST_REQUIRE(decode_entry(sealed(item.substr(header)), name));
-    const std::size_t key_length = 8 + 8 + 8 + 8 + 1 + 8;
+    const std::size_t key_length = 8 + 8 + 8 + 8 + 8 + 1 + 8;
     const std::size_t tag_count = key_length + 4 + some_entry().key.size();
     for (const auto place : {key_length, tag_count, tag_count + 4})
         for (const auto* length : {"\xff\xff\xff\xff", "\xff\xff\xff\x7f", "\x00\x10\x00\x00"}) BOOST_TEST_CONTEXT(place) {
@@ -179,10 +196,25 @@ BOOST_AUTO_TEST_CASE(lengths_beyond_the_end_are_no_entry_even_if_the_checksum_is
     for (std::size_t size = 0; size < tag_count + 4; ++size) BOOST_TEST(!decode_entry(sealed(item.substr(header, size)), name));
 }
 
+BOOST_AUTO_TEST_CASE(times_that_cannot_be_added_to_are_no_entry) {
+    const auto name = hash128("name");
+    const auto taken_if = [&](const std::function<void(CacheEntry&)>& change) {
+        auto entry = some_entry();
+        change(entry);
+        return decode_entry(encode_entry(entry, name), name).has_value();
+    };
+    BOOST_TEST(taken_if([](auto&) {}));
+    BOOST_TEST(!taken_if([](auto& e) { e.expires = TimePoint::max(); }));
+    BOOST_TEST(!taken_if([](auto& e) { e.created = TimePoint(-1us); }));
+    BOOST_TEST(!taken_if([](auto& e) { e.hard_end = TimePoint::min(); }));
+    BOOST_TEST(!taken_if([](auto& e) { e.cost = -1us; }));
+    BOOST_TEST(!taken_if([](auto& e) { e.cost = std::chrono::microseconds::max(); }));
+}
+
 BOOST_AUTO_TEST_CASE(an_item_of_another_name_or_format_is_no_entry) {
     auto item = encode_entry(some_entry(), hash128("name"));
     BOOST_TEST(!decode_entry(item, hash128("other")));
-    item[3] = '2';
+    item[3] = '1';
     BOOST_TEST(!decode_entry(item, hash128("name")));
 }
 
@@ -191,7 +223,7 @@ BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(process_memory)
 
 BOOST_AUTO_TEST_CASE(the_least_recently_used_leaves_first) {
-    ProcessMemory memory(Size{800'000});  // 64 entries and a half, in whatever shards they are
+    ProcessMemory memory(Size{801'000});  // 64 entries and a half, in whatever shards they are
     const auto key = [](int i) { return "key" + std::to_string(i); };
     auto time = kNow;
     const auto put = [&](int i) { memory.put(entry_of(key(i), 12'000), time += 1us); };
@@ -268,7 +300,7 @@ BOOST_AUTO_TEST_CASE(what_was_put_is_found_on_both_levels) {
     BOOST_TEST(text(site.cache.find("title", kNow)) == "(absent)");
     site.fill_title();
     BOOST_TEST(text(site.cache.find_in_memory("title", kNow)) == "old title");
-    BOOST_TEST(text(site.cache.find_in_memcached("title", kNow)) == "old title");
+    BOOST_TEST(text(in_memcached(site.cache, "title", kNow)) == "old title");
 
     Cache other_process(site.cache_options, site.store);
     BOOST_TEST(text(other_process.find_in_memory("title", kNow)) == "(absent)");
@@ -285,7 +317,7 @@ BOOST_AUTO_TEST_CASE(a_change_of_what_was_read_invalidates_both_levels_at_once) 
         BOOST_REQUIRE(other_process.find("title", kNow));
         site.retitle("title " + std::to_string(round));
         BOOST_TEST(!site.cache.find_in_memory("title", kNow));
-        BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+        BOOST_TEST(!in_memcached(site.cache, "title", kNow));
         BOOST_TEST(!other_process.find("title", kNow));
     }
 }
@@ -297,7 +329,7 @@ BOOST_AUTO_TEST_CASE(a_change_of_something_else_invalidates_nothing) {
     write.insert("INSERT INTO user (name, slug, created_at) VALUES ('Ann', 'ann', 0)");
     write.commit();
     BOOST_TEST(site.cache.find_in_memory("title", kNow));
-    BOOST_TEST(site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(in_memcached(site.cache, "title", kNow));
 }
 
 BOOST_AUTO_TEST_CASE(a_tag_is_invalidated_by_name) {
@@ -339,8 +371,8 @@ BOOST_AUTO_TEST_CASE(an_entry_expires_at_its_time_to_live_or_hard_end) {
         put(end);
         BOOST_TEST(site.cache.find_in_memory("key", expires - 1us));
         BOOST_TEST(!site.cache.find_in_memory("key", expires));
-        BOOST_TEST(site.cache.find_in_memcached("key", expires - 1us));
-        BOOST_TEST(!site.cache.find_in_memcached("key", expires));
+        BOOST_TEST(in_memcached(site.cache, "key", expires - 1us));
+        BOOST_TEST(!in_memcached(site.cache, "key", expires));
         BOOST_TEST((site.cache.find("key", kNow)->expires == expires));
     }
     site.server.flush();
@@ -358,9 +390,9 @@ BOOST_AUTO_TEST_CASE(a_hit_tells_the_enclosing_collection_what_it_was_made_from)
     site.fill(site.cache, "inner", [&] { return note_hard_end(kNow + 10s), site.title(); });
     site.cache.invalidate("something else");  // the clock goes on, the entry stays valid
     const auto label = site.store.clock().read().synced();
-    for (const auto& find : {&Cache::find_in_memory, &Cache::find_in_memcached, &Cache::find}) {
+    for (const auto& find : kFinders) {
         const CollectReads collected(0, 0);
-        const auto hit = (site.cache.*find)("inner", kNow);
+        const auto hit = find(site.cache, "inner", kNow);
         BOOST_REQUIRE(hit);
         BOOST_TEST(hit->seq < label);
         const auto reads = collected.reads();
@@ -388,10 +420,9 @@ BOOST_AUTO_TEST_CASE(nothing_is_found_or_stored_while_the_thread_writes) {
     site.fill_title();
     {
         auto write = site.store.write();
-        for (const auto& find : {&Cache::find_in_memory, &Cache::find_in_memcached, &Cache::find})
-            BOOST_TEST(!(site.cache.*find)("title", kNow));
+        for (const auto& find : kFinders) BOOST_TEST(!find(site.cache, "title", kNow));
         const auto reading = site.store.clock().read();
-        site.cache.put("written", "value", reads_of(reading.epoch(), reading.synced()), 60s, kNow);
+        put(site.cache, "written", "value", reads_of(reading.epoch(), reading.synced()));
     }
     BOOST_TEST(site.cache.find("title", kNow));
     BOOST_TEST(!site.cache.find("written", kNow));
@@ -403,10 +434,10 @@ BOOST_AUTO_TEST_CASE(what_is_of_another_epoch_too_new_or_not_storable_is_not_sto
     auto unstorable = reads_of(reading.epoch(), reading.synced());
     unstorable.storable = false;
     const Reads wrong[] = {reads_of(reading.epoch() + 1, reading.synced()), reads_of(reading.epoch(), reading.synced() + 1), unstorable};
-    for (const auto& reads : wrong) site.cache.put("key", "value", reads, 60s, kNow);
+    for (const auto& reads : wrong) put(site.cache, "key", "value", reads);
     BOOST_TEST(!site.cache.find("key", kNow));
     BOOST_TEST(site.server.keys().empty());
-    site.cache.put("key", "value", reads_of(reading.epoch(), reading.synced()), 60s, kNow);
+    put(site.cache, "key", "value", reads_of(reading.epoch(), reading.synced()));
     BOOST_TEST(site.cache.find("key", kNow));
 }
 
@@ -417,7 +448,7 @@ BOOST_AUTO_TEST_CASE(a_new_epoch_knows_no_old_entry) {
     source->renew_epoch(site.store.clock().read().epoch());
     site.store.clock().sync(*source);
     BOOST_TEST(!site.cache.find_in_memory("title", kNow));
-    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(!in_memcached(site.cache, "title", kNow));
     site.fill_title();
     BOOST_TEST(site.cache.find_in_memory("title", kNow));
 }
@@ -520,7 +551,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_dies_is_missed_and_used_again_when_it_is_back
     BOOST_TEST(!site.cache.get("raw"));
     BOOST_TEST(!site.cache.set("raw", "value", 60s));
     BOOST_TEST(!site.cache.remove("raw"));
-    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(!in_memcached(site.cache, "title", kNow));
     BOOST_TEST(text(site.cache.find("title", kNow)) == "old title");  // of process memory
     site.retitle("new title");
     BOOST_TEST(!site.cache.find("title", kNow));
@@ -531,25 +562,25 @@ BOOST_AUTO_TEST_CASE(a_server_that_dies_is_missed_and_used_again_when_it_is_back
     site.server.restart();
     BOOST_TEST(site.cache.server_stats().at(0).reachable);
     const auto back = std::chrono::steady_clock::now() + 2s;
-    while (!site.cache.find_in_memcached("title", kNow) && std::chrono::steady_clock::now() < back) site.fill_title();
-    BOOST_TEST(text(site.cache.find_in_memcached("title", kNow)) == "new title");
+    while (!in_memcached(site.cache, "title", kNow) && std::chrono::steady_clock::now() < back) site.fill_title();
+    BOOST_TEST(text(in_memcached(site.cache, "title", kNow)) == "new title");
 }
 
 BOOST_AUTO_TEST_CASE(a_flushed_server_is_a_miss) {
     Site site;
     site.fill_title();
     site.server.flush();
-    BOOST_TEST(!site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(!in_memcached(site.cache, "title", kNow));
     BOOST_TEST(site.cache.find("title", kNow));
 }
 
 BOOST_AUTO_TEST_CASE(what_is_too_large_for_memcached_stays_in_process_memory) {
     Site site;
     site.fill(site.cache, "large", [] { return std::string(2'000'000, 'x'); });
-    BOOST_TEST(!site.cache.find_in_memcached("large", kNow));
+    BOOST_TEST(!in_memcached(site.cache, "large", kNow));
     BOOST_TEST(site.cache.find_in_memory("large", kNow));
     site.fill_title();
-    BOOST_TEST(site.cache.find_in_memcached("title", kNow));
+    BOOST_TEST(in_memcached(site.cache, "title", kNow));
 }
 
 BOOST_AUTO_TEST_CASE(raw_items_are_what_was_set_and_know_no_clock) {
@@ -598,7 +629,7 @@ BOOST_AUTO_TEST_CASE(readers_never_see_older_than_acknowledged_while_a_writer_wr
             auto& cache = thread == 0 ? other_process : site.cache;
             while (!ending) {
                 const int at_least = acknowledged;
-                const auto hit = thread == 1 ? cache.find_in_memcached("title", kNow) : cache.find("title", kNow);
+                const auto hit = thread == 1 ? in_memcached(cache, "title", kNow) : cache.find("title", kNow);
                 if (hit) {
                     ++hits;
                     if (std::stoi(hit->bytes) < at_least) ++older;
@@ -608,7 +639,7 @@ BOOST_AUTO_TEST_CASE(readers_never_see_older_than_acknowledged_while_a_writer_wr
                 if (!reading) continue;
                 const CollectReads collected(reading->epoch(), reading->synced());
                 auto title = site.title();
-                cache.put("title", std::move(title), collected.reads(), 60s, kNow);
+                put(cache, "title", std::move(title), collected.reads());
             }
         });
     for (int version = 1; version <= 150; ++version) {
@@ -620,6 +651,133 @@ BOOST_AUTO_TEST_CASE(readers_never_see_older_than_acknowledged_while_a_writer_wr
     for (auto& reader : readers) reader.join();
     BOOST_TEST(older == 0);
     BOOST_TEST(hits > 150);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_s_name_invalidates_what_was_read_under_its_finer_tags) {
+    Site site;
+    site.fill_title();
+    site.cache.invalidate("user");
+    BOOST_TEST(site.cache.find("title", kNow));
+    site.cache.invalidate("post");
+    for (const auto& find : kFinders) BOOST_TEST(!find(site.cache, "title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(a_flush_ends_all_entries_and_leaves_raw_items) {
+    Site site;
+    Cache other_process(site.cache_options, site.store);
+    site.fill_title();
+    site.fill(site.cache, "constant", [] { return "of nothing in the database"; });
+    BOOST_REQUIRE(other_process.find("title", kNow));
+    site.cache.set("raw", "item", 60s);
+    other_process.flush();
+    for (const auto* key : {"title", "constant"})
+        for (const auto& find : kFinders) BOOST_TEST(!find(site.cache, key, kNow));
+    BOOST_TEST(!other_process.find("title", kNow));
+    BOOST_TEST(site.cache.get("raw").value_or("") == "item");
+    site.fill_title();
+    BOOST_TEST(site.cache.find("title", kNow));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(states)
+
+using State = CacheLookup::State;
+
+BOOST_AUTO_TEST_CASE(when_only_time_ran_out_an_entry_is_kept_for_a_while) {
+    Site site;
+    site.cache_options.stale_while_revalidate = 10s;
+    site.cache_options.stale_if_error = 100s;
+    Cache cache(site.cache_options, site.store);
+    site.fill(
+        cache, "title", [&] { return site.title(); }, 60s);
+    const std::pair<std::chrono::milliseconds, State> moments[] = {
+        {0s, State::fresh},         {59'999ms, State::fresh},      {60s, State::expired},
+        {69'999ms, State::expired}, {70s, State::kept_for_errors}, {159'999ms, State::kept_for_errors},
+        {160s, State::absent}};
+    for (const auto& [after, state] : moments) BOOST_TEST_CONTEXT(after.count()) {
+            BOOST_TEST((cache.look_in_memory("title", kNow + after).state == state));
+            BOOST_TEST((cache.look_in_memcached("title", kNow + after).state == state));
+            BOOST_TEST((cache.look("title", kNow + after).state == state));
+            BOOST_TEST((cache.find("title", kNow + after) != nullptr) == (state == State::fresh));
+        }
+    site.retitle("new title");
+    for (const auto after : {0s, 60s, 70s}) {
+        const auto lookup = cache.look("title", kNow + after);
+        BOOST_TEST((lookup.state == State::changed));
+        BOOST_TEST(!lookup.entry);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(the_hard_end_ends_staleness_too) {
+    Site site;
+    site.fill(site.cache, "title", [&] { return note_hard_end(kNow + 70s), site.title(); });
+    BOOST_TEST((site.cache.look("title", kNow + 69s).state == State::expired));
+    BOOST_TEST((site.cache.look("title", kNow + 70s).state == State::changed));
+}
+
+BOOST_AUTO_TEST_CASE(a_database_that_cannot_be_read_leaves_entries_unverified_for_a_while) {
+    Site site;
+    site.cache_options.stale_if_error = 5s;
+    Cache cache(site.cache_options, site.store);
+    site.fill(cache, "title", [&] { return site.title(); });
+    std::filesystem::rename(site.store_options.file, site.folder / "away");
+    std::filesystem::create_directory(site.store_options.file);  // no new connection, and the old ones' file is gone
+    const auto give_up = std::chrono::steady_clock::now() + 30s;
+    while (site.store.fresh_reading() && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(50ms);
+    if (site.store.fresh_reading()) return;  // an open file goes on being readable under another name: nothing to see here
+    BOOST_TEST((cache.look("title", kNow).state == State::unverified));
+    BOOST_TEST(!cache.find("title", kNow));
+}
+
+BOOST_AUTO_TEST_CASE(a_hot_entry_that_was_dear_is_made_early_by_few) {
+    Site site;
+    const auto reading = site.store.clock().read();
+    const auto reads = reads_of(reading.epoch(), reading.synced());
+    site.cache.put({.key = "dear", .bytes = "x", .reads = reads, .ttl = 60s, .begun = kNow, .ended = kNow + 100ms});
+    const auto aging = [&](std::chrono::milliseconds left) {
+        int count = 0;
+        for (int i = 0; i < 10'000; ++i) count += site.cache.look_in_memory("dear", kNow + 60s - left).state == State::aging;
+        return count;
+    };
+    BOOST_TEST(aging(10s) == 0);
+    const int a_cost_before = aging(100ms);  // e^-1 of them
+    BOOST_TEST(a_cost_before > 3'000);
+    BOOST_TEST(a_cost_before < 4'400);
+    BOOST_TEST(aging(1ms) > 9'800);
+}
+
+BOOST_AUTO_TEST_CASE(lookups_are_counted_by_subject_level_and_outcome) {
+    Site site;
+    site.cache_options.subjects = {"a view", "another"};
+    Cache cache(site.cache_options, site.store);
+    constexpr Cache::Subject kView = 0, kAnother = 1;
+    (void)cache.look("title", kNow, kView);
+    site.fill(cache, "title", [&] { return site.title(); });
+    (void)cache.look("title", kNow, kView);
+    (void)cache.look_in_memcached("title", kNow, kView);
+    site.retitle("new title");
+    (void)cache.look("title", kNow, kView);
+    const std::pair<CacheEvent, std::uint64_t> counts[] = {{CacheEvent::memory_hit, 1},     {CacheEvent::memory_miss, 1},
+                                                           {CacheEvent::memory_invalid, 1}, {CacheEvent::memcached_hit, 1},
+                                                           {CacheEvent::memcached_miss, 1}, {CacheEvent::memcached_invalid, 1},
+                                                           {CacheEvent::stored, 0}};
+    for (const auto& [event, count] : counts) BOOST_TEST_CONTEXT(to_text(event)) {
+            BOOST_TEST(cache.counted(event, kView) == count);
+            BOOST_TEST(cache.counted(event, kAnother) == 0u);
+        }
+    BOOST_TEST(cache.counted(CacheEvent::stored, Cache::kFunctions) == 1u);
+    site.fill(cache, "large", [] { return std::string(2'000'000, 'x'); });
+    BOOST_TEST(cache.counted(CacheEvent::too_large, Cache::kFunctions) == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_for_one_process_does_not_reach_memcached) {
+    Site site;
+    const auto reading = site.store.clock().read();
+    const auto reads = reads_of(reading.epoch(), reading.synced());
+    site.cache.put({.key = "404", .bytes = "x", .reads = reads, .ttl = 60s, .begun = kNow, .ended = kNow, .reach = Cache::Reach::process});
+    BOOST_TEST(site.cache.find_in_memory("404", kNow));
+    BOOST_TEST(site.server.keys().empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

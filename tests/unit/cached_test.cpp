@@ -24,7 +24,7 @@ struct Site {
     MemcachedServer server{folder / "m"};
     StoreOptions store_options{.file = folder / "recto.db", .runtime_dir = folder / "run"};
     Store store = Store::open(migrated(store_options));
-    CacheOptions cache_options{.servers = {server.address()}, .timeout = 5000ms, .build = "test"};
+    CacheOptions cache_options{.servers = {server.address()}, .runtime_dir = folder / "run", .timeout = 5000ms, .build = "test"};
     Cache cache{cache_options, store};
     int calls = 0;
 

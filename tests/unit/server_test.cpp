@@ -63,8 +63,30 @@ private:
     int waiting_ = 0;
 };
 
+// Where requests are parked until somebody wakes them.
+class Parking {
+public:
+    void park(Exchange::Wake wake) {
+        const std::lock_guard lock(mutex_);
+        wakes_.push_back(std::move(wake));
+    }
+    std::size_t parked() {
+        const std::lock_guard lock(mutex_);
+        return wakes_.size();
+    }
+    void wake_all() {
+        const std::lock_guard lock(mutex_);
+        for (const auto& wake : std::exchange(wakes_, {})) wake();
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<Exchange::Wake> wakes_;
+};
+
 struct Seen {
     Gate gate;
+    Parking parking;
     std::atomic<int> begun = 0, answered = 0, in_pool = 0;
     std::mutex mutex;
     Request last;  // guarded by mutex
@@ -88,9 +110,11 @@ public:
         if (path == "/204") return status(204);
         return {};
     }
-    Response to_the_end() override {
+    std::optional<Response> to_the_end(const Wake& wake) override {
         ++seen_.in_pool;
         const auto& path = request_.path;
+        if (path == "/park" && ++steps_ == 1) return seen_.parking.park(wake), std::nullopt;
+        if (path == "/park/awake" && ++steps_ < 3) return wake(), std::nullopt;  // before we have even returned
         if (path == "/throw/slow") throw 7;
         if (path == "/gate") seen_.gate.wait();
         if (path == "/sleep") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(request_.query)));
@@ -117,6 +141,7 @@ private:
 
     Seen& seen_;
     Request request_;
+    int steps_ = 0;
 };
 
 class RunningServer {
@@ -378,6 +403,31 @@ BOOST_AUTO_TEST_CASE(two_requests_sent_at_once_are_not_mixed_up) {
 }
 
 // Nobody holds a thread (G20, G23)
+
+BOOST_AUTO_TEST_CASE(a_parked_request_holds_no_thread_and_is_answered_when_it_is_woken) {
+    RunningServer server(with([](auto& o) { o.pool = 1; }));
+    std::vector<FastcgiClient> parked;
+    for (int i = 0; i < 20; ++i) {
+        parked.push_back(server.client());
+        BOOST_TEST(parked.back().send(fastcgi_request(get_params("/park", std::to_string(i)))));
+    }
+    BOOST_TEST(becomes_true([&] { return server.seen.parking.parked() == 20; }));
+    BOOST_TEST(server.client().get("/slow", "ok").value().body == "slow ok");  // by the only thread of the pool
+    server.seen.parking.wake_all();
+    for (int i = 0; i < 20; ++i) BOOST_TEST(parked[static_cast<std::size_t>(i)].receive().value().body == "slow " + std::to_string(i));
+    BOOST_TEST(server.client().get("/park/awake", "x").value().body == "slow x");
+}
+
+BOOST_AUTO_TEST_CASE(a_parked_request_whose_client_has_gone_is_dropped_when_it_is_woken) {
+    RunningServer server;
+    auto client = server.client();
+    BOOST_TEST(client.send(fastcgi_request(get_params("/park"))));
+    BOOST_TEST(becomes_true([&] { return server.seen.parking.parked() == 1; }));
+    client.close();
+    server.seen.parking.wake_all();
+    BOOST_TEST(becomes_true([&] { return server.counts().aborted == 1; }));
+    BOOST_TEST(server.answers());
+}
 
 BOOST_AUTO_TEST_CASE(beside_idle_connections_and_slow_work_a_quick_request_is_quick) {
     RunningServer server(with([](auto& o) { o.threads = 2, o.pool = 2; }));

@@ -1,13 +1,23 @@
+// The numbers are those of README, "What is cached": the rules of the view cache.
 #define BOOST_TEST_MODULE view_cache
 #include "fcgi/view_cache.hpp"
+
+#include <libdeflate.h>
 
 #include <boost/test/unit_test.hpp>
 
 #include "fcgi/answers.hpp"
+#include "fcgi/gzip.hpp"
+#include "util/crypto.hpp"
 
 using namespace recto;
+using namespace std::chrono_literals;
 
 namespace {
+
+const View kView{.name = "page", .methods = {"GET"}, .path = "/page", .headers = {{.name = "x-theme"}}, .cookies = {"theme"}, .event = ""};
+const View kPlainView{.name = "plain", .methods = {"GET"}, .path = "/plain", .event = ""};
+constexpr StoragePolicy kPolicy{.ttl = 10min, .ttl_is_set = false, .short_ttl = 1min};
 
 CacheHit entry_of(std::string bytes) {
     auto entry = std::make_shared<CacheEntry>();
@@ -15,85 +25,256 @@ CacheHit entry_of(std::string bytes) {
     return entry;
 }
 
-Request asking_with(std::string if_none_match) {
+Response with(std::string_view name, std::string value, int status = 200) {
+    auto response = json_answer(status, R"({"blogs":[]})");
+    response.set(name, std::move(value));
+    return response;
+}
+
+std::optional<std::chrono::milliseconds> ttl_of(const Response& response, const StoragePolicy& policy = kPolicy) {
+    const auto storage = storage_of(response, kView, policy);
+    return storage ? std::optional(storage->ttl) : std::nullopt;
+}
+
+Request asking(std::vector<std::pair<std::string, std::string>> headers = {}) {
     Request request;
-    request.headers.emplace_back("if-none-match", std::move(if_none_match));
+    request.method = "GET";
+    request.headers = std::move(headers);
     return request;
 }
 
-Response stored_answer() {
-    auto response = json_answer(200, R"({"blogs":[]})");
-    add_validators(response);
-    return response;
+// The value of a header as it goes out.
+std::string header_of(const Response& response, const std::string& name) {
+    const auto block = header_block(response);
+    const auto at = block.find("\r\n" + name + ": ");
+    if (at == std::string::npos) return "(absent)";
+    const auto begin = at + name.size() + 4;
+    return block.substr(begin, block.find("\r\n", begin) - begin);
+}
+
+std::string gunzipped(std::string_view body) {
+    std::string out(100'000, '\0');
+    auto* const decompressor = libdeflate_alloc_decompressor();
+    std::size_t size = 0;
+    const auto result = libdeflate_gzip_decompress(decompressor, body.data(), body.size(), out.data(), out.size(), &size);
+    libdeflate_free_decompressor(decompressor);
+    BOOST_TEST(result == LIBDEFLATE_SUCCESS);
+    out.resize(size);
+    return out;
+}
+
+std::string long_json() {
+    std::string text = R"({"text":")";
+    for (int i = 0; i < 300; ++i) text += "word " + std::to_string(i * 7919 % 100);
+    return text + "\"}";
 }
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(only_a_plain_200_is_storable) {
-    BOOST_TEST(is_storable(json_answer(200, "{}")));
-    for (const int status : {201, 204, 301, 304, 400, 404, 429, 500})
-        BOOST_TEST_CONTEXT(status) BOOST_TEST(!is_storable(json_answer(status, "{}")));
-    auto with_cookie = json_answer(200, "{}");
-    with_cookie.set("Set-Cookie", "a=b");
-    BOOST_TEST(!is_storable(with_cookie));
+BOOST_AUTO_TEST_SUITE(storing)
+
+BOOST_AUTO_TEST_CASE(rule_2_only_200_and_for_a_short_time_301_308_404_and_410_are_stored) {
+    for (const int status : {201, 202, 204, 206, 302, 303, 304, 307, 400, 401, 403, 405, 414, 429, 500, 503})
+        BOOST_TEST_CONTEXT(status) BOOST_TEST(!ttl_of(json_answer(status, "{}")).has_value());
+    BOOST_TEST((ttl_of(json_answer(200, "{}")) == 10min));
+    for (const int status : {301, 308, 404, 410}) BOOST_TEST_CONTEXT(status) BOOST_TEST((ttl_of(json_answer(status, "{}")) == 1min));
+    for (const int status : {404, 410}) BOOST_TEST((storage_of(json_answer(status, "{}"), kView, kPolicy)->reach == Cache::Reach::process));
+    BOOST_TEST((storage_of(json_answer(301, "{}"), kView, kPolicy)->reach == Cache::Reach::host));
+    BOOST_TEST(!ttl_of(json_answer(404, "{}"), {.ttl = 10min, .short_ttl = 0ms}).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(cache_control_is_read_as_directives_in_any_case) {
-    const auto storable_with = [](const char* cache_control) {
-        auto response = json_answer(200, "{}");
-        response.set("Cache-Control", cache_control);
-        return is_storable(response);
-    };
-    for (const auto* text : {"no-store", "No-Store", "max-age=5, private", " PRIVATE ", "no-cache=\"set-cookie\""})
-        BOOST_TEST_CONTEXT(text) BOOST_TEST(!storable_with(text));
-    for (const auto* text : {"max-age=5", "public", "x-no-store", "no-storey"}) BOOST_TEST_CONTEXT(text) BOOST_TEST(storable_with(text));
+BOOST_AUTO_TEST_CASE(rule_3_no_store_private_and_no_cache_are_read_as_directives_in_any_case) {
+    for (const auto* text : {"no-store", "No-Store", "max-age=5, private", " PRIVATE ", "no-cache=\"set-cookie\"",
+                             "private=\"a, b\", max-age=5", "public,no-store", ",,no-store"})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!ttl_of(with("Cache-Control", text)).has_value());
+    for (const auto* text : {"public", "x-no-store", "no-storey", "ext=\"no-store\"", "ext=\"a\\\"b, private\""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(ttl_of(with("Cache-Control", text)).has_value());
+    auto twice = with("Cache-Control", "public");
+    twice.headers.emplace_back("cache-control", "no-store");
+    BOOST_TEST(!ttl_of(twice).has_value());
 }
+
+BOOST_AUTO_TEST_CASE(rule_4_the_operator_s_time_goes_before_s_maxage_before_max_age_before_the_view_s) {
+    constexpr StoragePolicy kSet{.ttl = 3min, .ttl_is_set = true, .short_ttl = 1min};
+    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5, s-maxage=7"), kSet) == 3min));
+    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5, s-maxage=7")) == 7s));
+    BOOST_TEST((ttl_of(with("Cache-Control", "Max-Age=\"5\"")) == 5s));
+    BOOST_TEST((ttl_of(with("Cache-Control", "public")) == 10min));
+    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5", 404), kSet) == 5s));
+    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5, max-age=3")) == 3s));
+    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=99999999999999999999")) == 2147483648s));
+}
+
+BOOST_AUTO_TEST_CASE(rule_4_zero_and_malformed_times_are_not_stored) {
+    for (const auto* text : {"max-age=0", "s-maxage=0, max-age=60", "max-age=-1", "max-age=", "max-age", "max-age=1.5", "max-age=abc", "=5",
+                             "max-age=\"5", "public private", "no-transform;", "\"public\""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!ttl_of(with("Cache-Control", text)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(rule_6_an_answer_that_sets_a_cookie_is_not_stored) {
+    BOOST_TEST(!ttl_of(with("Set-Cookie", "a=b")).has_value());
+    BOOST_TEST(!ttl_of(with("set-cookie", "")).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(rule_8_an_answer_that_varies_on_what_the_key_does_not_hold_is_not_stored) {
+    for (const auto* text : {"*", " * ", "X-Theme, *", "Accept-Language", "x-theme, user-agent"})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!ttl_of(with("Vary", text)).has_value());
+    for (const auto* text : {"X-Theme", "x-theme , ACCEPT-ENCODING", "Cookie", ""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(ttl_of(with("Vary", text)).has_value());
+    auto twice = with("Vary", "X-Theme");
+    twice.headers.emplace_back("VARY", "*");
+    BOOST_TEST(!ttl_of(twice).has_value());
+    BOOST_TEST(!storage_of(with("Vary", "Cookie"), kPlainView, kPolicy).has_value());
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(giving)
 
 BOOST_AUTO_TEST_CASE(what_is_packed_comes_out_the_same) {
-    auto response = stored_answer();
-    response.set("Allow", "GET, HEAD, OPTIONS");
-    const auto unpacked = unpack(entry_of(pack(response)));
-    BOOST_REQUIRE(unpacked.has_value());
-    BOOST_TEST(unpacked->status == 200);
-    BOOST_TEST((unpacked->headers == response.headers));
-    BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
+    for (const int status : {200, 301, 404}) {
+        auto response = json_answer(status, R"({"blogs":[]})");
+        response.set("Location", "/x");
+        const auto unpacked = unpack(entry_of(pack(response, kPlainView)), asking());
+        BOOST_REQUIRE(unpacked.has_value());
+        BOOST_TEST(unpacked->status == status);
+        BOOST_TEST(header_of(*unpacked, "Content-Type") == "application/json");
+        BOOST_TEST(header_of(*unpacked, "Location") == "/x");
+        BOOST_TEST(header_of(*unpacked, "Content-Length") == "12");
+        BOOST_TEST(header_of(*unpacked, "Vary") == "(absent)");
+        BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
+    }
 }
 
-BOOST_AUTO_TEST_CASE(a_body_from_the_cache_is_shared_and_outlives_the_entry) {
-    auto entry = entry_of(pack(stored_answer()));
-    const auto* const begin = entry->bytes.data();
-    const auto* const end = begin + entry->bytes.size();
-    const auto unpacked = unpack(entry);
-    BOOST_TEST((unpacked->body().data() >= begin && unpacked->body().data() < end));
+BOOST_AUTO_TEST_CASE(an_answer_is_shared_with_the_entry_and_outlives_its_place_in_the_cache) {
+    auto entry = entry_of(pack(json_answer(200, "text"), kPlainView));
+    const auto* const bytes = entry->bytes.data();
+    const auto size = entry->bytes.size();
+    const auto unpacked = unpack(entry, asking());
     entry.reset();
-    BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
+    BOOST_TEST(unpacked->body() == "text");
+    BOOST_TEST((unpacked->body().data() >= bytes && unpacked->body().data() < bytes + size));
+    BOOST_TEST((unpacked->lines().data() >= bytes && unpacked->lines().data() < bytes + size));
 }
 
 BOOST_AUTO_TEST_CASE(bytes_that_are_no_packed_answer_are_refused) {
-    const auto whole = pack(stored_answer());
-    const auto head = whole.find("\n\n");
-    for (std::size_t length = 0; length < head + 2; ++length)
-        BOOST_TEST_CONTEXT(length) BOOST_TEST(!unpack(entry_of(whole.substr(0, length))).has_value());
-    BOOST_TEST(!unpack(entry_of("recto view 2\n200\n\n{}")).has_value());
-    BOOST_TEST(!unpack(entry_of("recto view 1\nabc\n\n{}")).has_value());
+    const auto bytes = pack(json_answer(200, long_json()), kPlainView);
+    BOOST_TEST(unpack(entry_of(bytes), asking()).has_value());
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+        if (unpack(entry_of(bytes.substr(0, size)), asking())) BOOST_TEST_CONTEXT(size) BOOST_ERROR("was taken");
+    BOOST_TEST(!unpack(entry_of(bytes + "x"), asking()).has_value());
+    BOOST_TEST(!unpack(entry_of("recto view 1\n" + bytes.substr(13)), asking()).has_value());
 }
 
-BOOST_AUTO_TEST_CASE(if_none_match_is_a_list_compared_weakly) {
-    const char* const etag = "\"abc\"";
-    for (const auto* text : {"\"abc\"", "W/\"abc\"", "\"x\", \"abc\"", "*", " * ", "\"x\",W/\"abc\" "})
-        BOOST_TEST_CONTEXT(text) BOOST_TEST(etag_matches(text, etag));
-    for (const auto* text : {"", "\"x\"", "abc", "\"abcd\"", "\"ab\", \"c\""})
-        BOOST_TEST_CONTEXT(text) BOOST_TEST(!etag_matches(text, etag));
+BOOST_AUTO_TEST_CASE(rule_8_and_13_what_a_view_looks_at_is_in_vary_sorted_and_once) {
+    auto response = json_answer(200, long_json());
+    response.set("Vary", "X-Theme");
+    response.headers.emplace_back("Vary", "x-theme");
+    const auto unpacked = unpack(entry_of(pack(response, kView)), asking());
+    BOOST_TEST(header_of(*unpacked, "Vary") == "accept-encoding, cookie, x-theme");
+    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kView)), asking()), "Vary") == "cookie, x-theme");
 }
 
-BOOST_AUTO_TEST_CASE(a_client_that_has_the_answer_gets_304_with_its_headers_and_no_body) {
-    const auto response = revalidated(stored_answer(), asking_with(*stored_answer().header("ETag")));
-    BOOST_TEST(response.status == 304);
-    BOOST_TEST(response.body().empty());
-    BOOST_REQUIRE(response.header("ETag") != nullptr);
-    BOOST_TEST(*response.header("ETag") == *stored_answer().header("ETag"));
-    BOOST_TEST(*response.header("Cache-Control") == "no-cache");
-    BOOST_TEST(response.header("Content-Type") == nullptr);
-    BOOST_TEST(revalidated(stored_answer(), asking_with("\"other\"")).status == 200);
-    BOOST_TEST(revalidated(stored_answer(), Request{}).status == 200);
+BOOST_AUTO_TEST_CASE(rule_10_gzip_is_made_once_and_sent_to_those_who_accept_it) {
+    const auto entry = entry_of(pack(json_answer(200, long_json()), kPlainView));
+    const auto plain = unpack(entry, asking());
+    const auto gzip = unpack(entry, asking({{"accept-encoding", "br, gzip"}}));
+    const auto refused = unpack(entry, asking({{"accept-encoding", "gzip;q=0"}}));
+    BOOST_TEST(plain->body() == long_json());
+    BOOST_TEST(refused->body() == long_json());
+    BOOST_TEST(header_of(*plain, "Content-Encoding") == "(absent)");
+    BOOST_TEST(header_of(*gzip, "Content-Encoding") == "gzip");
+    BOOST_TEST(gzip->body().size() < plain->body().size() / 2);
+    BOOST_TEST(header_of(*gzip, "Content-Length") == std::to_string(gzip->body().size()));
+    BOOST_TEST(gunzipped(gzip->body()) == long_json());
+    for (const auto* answer : {&*plain, &*gzip}) BOOST_TEST(header_of(*answer, "Vary") == "accept-encoding");
+    BOOST_TEST(header_of(*gzip, "ETag") != header_of(*plain, "ETag"));
 }
+
+BOOST_AUTO_TEST_CASE(what_gets_hardly_smaller_is_not_compressed) {
+    BOOST_TEST(gzip_if_worth_it("short").empty());
+    BOOST_TEST(gzip_if_worth_it("").empty());
+    std::string noise;
+    for (int i = 0; i < 500; ++i) noise += hex(hash128(std::to_string(i)));  // half of each byte is information
+    BOOST_TEST(!gzip_if_worth_it(noise).empty());
+    std::string random;
+    for (int i = 0; i < 500; ++i)
+        for (const auto byte : hash128(std::to_string(i))) random += static_cast<char>(byte);
+    BOOST_TEST(gzip_if_worth_it(random).empty());
+    auto image = json_answer(200, long_json());
+    image.set("Content-Type", "image/png");
+    BOOST_TEST(header_of(*unpack(entry_of(pack(image, kPlainView)), asking({{"accept-encoding", "gzip"}})), "Content-Encoding") ==
+               "(absent)");
+}
+
+BOOST_AUTO_TEST_CASE(rule_14_each_form_has_a_strong_etag_that_changes_with_the_body_alone) {
+    const auto etag = [](const std::string& body) {
+        return header_of(*unpack(entry_of(pack(json_answer(200, body), kPlainView)), asking()), "ETag");
+    };
+    BOOST_TEST(etag("one") == etag("one"));
+    BOOST_TEST(etag("one") != etag("two"));
+    BOOST_TEST(etag("one").starts_with("\""));
+    BOOST_TEST(etag("one").ends_with("\""));
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_if_none_match_is_a_list_compared_weakly) {
+    for (const auto* text : {"\"a\"", "*", "W/\"a\"", "\"b\", \"a\"", "\"b\",W/\"a\" ", " * "})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(etag_matches(text, "\"a\""));
+    for (const auto* text : {"", "\"b\"", "a", "\"A\"", "\"ab\"", "w/\"a\""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!etag_matches(text, "\"a\""));
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_who_has_the_answer_gets_304_with_the_headers_that_belong_to_it) {
+    auto response = json_answer(200, long_json());
+    response.set("Content-Location", "/page");
+    response.set("Expires", "Thu, 01 Jan 1970 00:00:00 GMT");
+    response.set("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT");
+    const auto entry = entry_of(pack(response, kView));
+    const auto whole = unpack(entry, asking({{"accept-encoding", "gzip"}}));
+    const auto known = unpack(entry, asking({{"accept-encoding", "gzip"}, {"if-none-match", "\"x\", " + header_of(*whole, "ETag")}}));
+    BOOST_TEST(known->status == 304);
+    BOOST_TEST(known->body().empty());
+    for (const auto* name : {"Cache-Control", "Content-Location", "ETag", "Expires", "Vary"})
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(*known, name) == header_of(*whole, name));
+    for (const auto* name : {"Content-Type", "Content-Length", "Content-Encoding", "Last-Modified"})
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(*known, name) == "(absent)");
+
+    const auto etag_of_gzip = header_of(*whole, "ETag");
+    BOOST_TEST(unpack(entry, asking({{"if-none-match", etag_of_gzip}}))->status == 200);  // the plain form is another one
+    BOOST_TEST(unpack(entry_of(pack(json_answer(404, "{}"), kView)), asking({{"if-none-match", "*"}}))->status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_a_date_proves_something_only_if_it_is_the_one_we_sent_and_no_etag_is_given) {
+    constexpr auto* kDate = "Sun, 22 Nov 2026 10:00:00 GMT";
+    const auto entry = entry_of(pack(with("Last-Modified", kDate), kPlainView));
+    BOOST_TEST(unpack(entry, asking({{"if-modified-since", kDate}}))->status == 304);
+    BOOST_TEST(unpack(entry, asking({{"if-modified-since", "Sun, 22 Nov 2026 10:00:01 GMT"}}))->status == 200);
+    BOOST_TEST(unpack(entry, asking({{"if-modified-since", kDate}, {"if-none-match", "\"other\""}}))->status == 200);
+    BOOST_TEST(unpack(entry_of(pack(json_answer(200, "{}"), kPlainView)), asking({{"if-modified-since", ""}}))->status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(rule_16_age_is_never_negative) {
+    CacheEntry entry;
+    entry.created = TimePoint(1000s);
+    BOOST_TEST(age_of(entry, TimePoint(1000s)) == "0");
+    BOOST_TEST(age_of(entry, TimePoint(1061s) + 999ms) == "61");
+    BOOST_TEST(age_of(entry, TimePoint(900s)) == "0");
+}
+
+BOOST_AUTO_TEST_CASE(rule_17_clients_ask_each_time_unless_the_view_says_otherwise) {
+    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kPlainView)), asking()), "Cache-Control") == "no-cache");
+    BOOST_TEST(header_of(*unpack(entry_of(pack(with("Cache-Control", "max-age=60"), kPlainView)), asking()), "Cache-Control") ==
+               "max-age=60");
+}
+
+BOOST_AUTO_TEST_CASE(rule_19_cache_status_tells_how_long_and_why) {
+    auto entry = std::make_shared<CacheEntry>();
+    entry->expires = TimePoint(1000s);
+    const auto status = [&](CacheLookup::State state, TimePoint now) { return cache_status_of({.state = state, .entry = entry}, now); };
+    BOOST_TEST(status(CacheLookup::State::fresh, TimePoint(900s)) == "recto; hit; ttl=100");
+    BOOST_TEST(status(CacheLookup::State::aging, TimePoint(999s)) == "recto; hit; ttl=1");
+    BOOST_TEST(status(CacheLookup::State::expired, TimePoint(1005s)) == "recto; hit; ttl=-5; detail=stale-while-revalidate");
+    BOOST_TEST(status(CacheLookup::State::unverified, TimePoint(1005s)) == "recto; hit; ttl=-5; detail=stale-if-error");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

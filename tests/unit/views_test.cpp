@@ -3,20 +3,23 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "site/parameters.hpp"
+#include <algorithm>
+
+#include "site/negotiation.hpp"
+#include "site/view_request.hpp"
 
 using namespace recto;
 using namespace std::chrono_literals;
 
 BOOST_AUTO_TEST_CASE(a_path_leads_to_its_view_with_or_without_a_slash_at_the_end) {
-    const std::pair<const char*, const char*> table[] = {{"/api/blogs", "blogs.by_author"}, {"/api/blogs/", "blogs.by_author"},
-                                                         {"/api/blog", "blog"},             {"/api/blog/detail/", "blog.detail"},
-                                                         {"/api/blog2", "blog2"},           {"/healthz", "status.healthz"}};
+    const std::pair<const char*, const char*> table[] = {
+        {"/api/blogs", "blogs.by_author"}, {"/api/blogs/", "blogs.by_author"}, {"/api/blog", "blog"}, {"/api/blog/detail/", "blog.detail"},
+        {"/api/blog2", "blog2"},           {"/healthz", "status.healthz"}};
     for (const auto& [path, name] : table) BOOST_TEST_CONTEXT(path) {
-        const auto* const view = find_view(path);
-        BOOST_REQUIRE(view != nullptr);
-        BOOST_TEST(view->name == name);
-    }
+            const auto* const view = find_view(path);
+            BOOST_REQUIRE(view != nullptr);
+            BOOST_TEST(view->name == name);
+        }
     for (const auto* path : {"", "/", "/api/blogs//", "/api/blogsx", "/api", "api/blogs", "/API/BLOGS"})
         BOOST_TEST_CONTEXT(path) BOOST_TEST(find_view(path) == nullptr);
 }
@@ -44,16 +47,17 @@ BOOST_AUTO_TEST_CASE(an_answer_that_is_not_for_all_is_never_cached) {
 
 BOOST_AUTO_TEST_CASE(a_view_gets_only_the_parameters_it_declares) {
     const auto& view = *find_view("/api/blogs");
-    const Parameters parameters(view, "utm_source=x&author_id=12&fbclid=y");
-    BOOST_TEST(*parameters.find("author_id") == "12");
-    BOOST_TEST(!parameters.find("utm_source").has_value());
+    const ViewRequest request(view, "utm_source=x&author_id=12&fbclid=y");
+    BOOST_TEST(*request.parameter("author_id") == "12");
+    BOOST_TEST(!request.parameter("utm_source").has_value());
 }
 
 BOOST_AUTO_TEST_CASE(queries_that_mean_the_same_have_one_cache_key) {
     const auto& view = *find_view("/api/blogs");
-    const auto key = [&](std::string_view query) { return Parameters(view, query).cache_key(); };
+    const auto key = [&](std::string_view query) { return ViewRequest(view, query).cache_key(); };
     const auto expected = key("author_id=12");
-    for (const auto* query : {"author_id=12&x=1", "x&author_id=12", "author_id=%31%32", "%61uthor_id=12", "author_id=3&author_id=12", "&&author_id=12&"})
+    for (const auto* query :
+         {"author_id=12&x=1", "x&author_id=12", "author_id=%31%32", "%61uthor_id=12", "author_id=3&author_id=12", "&&author_id=12&"})
         BOOST_TEST_CONTEXT(query) BOOST_TEST(key(query) == expected);
     for (const auto* query : {"", "author_id", "author_id=", "author_id=1", "author_id=12%20", "author_id=12+", "Author_id=12"})
         BOOST_TEST_CONTEXT(query) BOOST_TEST(key(query) != expected);
@@ -62,7 +66,78 @@ BOOST_AUTO_TEST_CASE(queries_that_mean_the_same_have_one_cache_key) {
 
 BOOST_AUTO_TEST_CASE(percent_signs_are_decoded_and_a_lone_one_stands_for_itself) {
     const auto& view = *find_view("/api/blogs");
-    const std::pair<const char*, std::string> table[] = {
-        {"author_id=a%20b+c", "a b c"}, {"author_id=100%", "100%"}, {"author_id=%zz", "%zz"}, {"author_id=%4", "%4"}, {"author_id=%00", std::string(1, '\0')}};
-    for (const auto& [query, value] : table) BOOST_TEST_CONTEXT(query) BOOST_TEST(*Parameters(view, query).find("author_id") == value);
+    const std::pair<const char*, std::string> table[] = {{"author_id=a%20b+c", "a b c"},
+                                                         {"author_id=100%", "100%"},
+                                                         {"author_id=%zz", "%zz"},
+                                                         {"author_id=%4", "%4"},
+                                                         {"author_id=%00", std::string(1, '\0')}};
+    for (const auto& [query, value] : table)
+        BOOST_TEST_CONTEXT(query) BOOST_TEST(*ViewRequest(view, query).parameter("author_id") == value);
+}
+
+BOOST_AUTO_TEST_CASE(a_view_gets_only_the_headers_and_cookies_it_declares) {
+    const View view{.name = "page",
+                    .methods = {"GET"},
+                    .path = "/page",
+                    .headers = {{.name = "x-theme"}, {.name = "accept-language", .choices = {"en", "de"}}},
+                    .cookies = {"theme", "lang"},
+                    .event = ""};
+    const std::vector<std::pair<std::string, std::string>> headers{
+        {"accept-language", "de-AT, en;q=0.5"}, {"cookie", "session=1; theme=dark ; lang=; other"}, {"x-other", "1"}};
+    const ViewRequest request(view, "", headers, 7);
+    BOOST_TEST(!request.header("x-theme").has_value());
+    BOOST_TEST(request.header("accept-language").value_or("") == "de");
+    BOOST_TEST(!request.header("x-other").has_value());
+    BOOST_TEST(request.cookie("theme").value_or("") == "dark");
+    BOOST_TEST(request.cookie("lang").value_or("absent") == "");
+    BOOST_TEST(!request.cookie("session").has_value());
+    BOOST_TEST(!request.user().has_value());
+}
+
+BOOST_AUTO_TEST_CASE(what_differs_in_a_declared_header_cookie_or_user_has_another_key) {
+    const View view{.name = "page",
+                    .methods = {"GET"},
+                    .path = "/page",
+                    .parameters = {"a"},
+                    .headers = {{.name = "x-a"}, {.name = "x-b"}},
+                    .cookies = {"a"},
+                    .event = "",
+                    .audience = Audience::each_user};
+    using Headers = std::vector<std::pair<std::string, std::string>>;
+    const std::pair<Headers, std::optional<std::int64_t>> requests[] = {{{}, {}},
+                                                                        {{}, 1},
+                                                                        {{}, 12},
+                                                                        {{{"x-a", ""}}, {}},
+                                                                        {{{"x-a", "1"}}, {}},
+                                                                        {{{"x-b", "1"}}, {}},
+                                                                        {{{"x-a", "1\nx-b=1:1"}}, {}},
+                                                                        {{{"cookie", "a=1"}}, {}},
+                                                                        {{{"cookie", "a="}}, {}},
+                                                                        {{{"x-a", "1"}, {"x-b", "1"}}, {}}};
+    std::vector<std::string> keys;
+    for (const auto& [headers, user] : requests) keys.push_back(ViewRequest(view, "", headers, user).cache_key());
+    keys.push_back(ViewRequest(view, "a=1").cache_key());
+    std::ranges::sort(keys);
+    BOOST_TEST((std::ranges::unique(keys).empty()));
+}
+
+BOOST_AUTO_TEST_CASE(gzip_is_sent_to_those_who_accept_it) {
+    for (const auto* header :
+         {"gzip", "GZIP", "deflate, gzip;q=0.1", "*", "br;q=1.0, *;q=0.5", "x-gzip", " gzip ; q=1.000 ", "identity;q=1, gzip"})
+        BOOST_TEST_CONTEXT(header) BOOST_TEST(accepts_gzip(header));
+    for (const auto* header :
+         {"", "identity", "gzip;q=0", "gzip; Q=0.000", "*;q=0", "gzip;q=0, *", "br", "gzipped", "gzip;q=x", "gzip;q=2.", ",;,"})
+        BOOST_TEST_CONTEXT(header) BOOST_TEST(!accepts_gzip(header));
+    BOOST_TEST(!accepts_gzip(std::nullopt));
+}
+
+// Django's CacheI18nTest: these headers mean one thing to a site that speaks English and German.
+BOOST_AUTO_TEST_CASE(the_best_language_of_those_a_site_speaks_is_chosen) {
+    const std::vector<std::string_view> choices{"en", "de"};
+    const std::pair<std::optional<std::string_view>, std::string_view> table[] = {
+        {std::nullopt, "en"},          {"", "en"},   {"de", "de"},     {"DE-at", "de"}, {"fr, de;q=0.3", "de"},
+        {"de;q=0.3, en;q=0.5", "en"},  {"fr", "en"}, {"de;q=0", "en"}, {"deu", "en"},   {"en-US,en;q=0.9,de;q=0.8", "en"},
+        {"de;q=0.9,en-GB;q=0.8", "de"}};
+    for (const auto& [header, expected] : table)
+        BOOST_TEST_CONTEXT(header.value_or("absent")) BOOST_TEST(best_choice(header, choices) == expected);
 }

@@ -1,0 +1,447 @@
+// Requests through the whole of the program but for FastCGI, with views made for the purpose; memcached and the database are real.
+// The numbers are those of README, "What is cached": the rules of the view cache.
+#define BOOST_TEST_MODULE view_exchange
+#include "fcgi/view_exchange.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <future>
+#include <thread>
+
+#include "fcgi/answers.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/memcached_server.hpp"
+#include "tests/support/temporary_folder.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+std::vector<View> test_views(std::chrono::milliseconds ttl) {
+    const View page{.name = "page",
+                    .methods = {"GET", "POST"},
+                    .path = "/page",
+                    .parameters = {"q"},
+                    .headers = {{.name = "x-theme"}, {.name = "accept-language", .choices = {"en", "de"}}},
+                    .cookies = {"theme"},
+                    .event = "",
+                    .cache = ttl};
+    auto open = page, mine = page, plain = page;
+    open.name = "open";
+    open.path = "/open";
+    open.audience = Audience::everyone;
+    mine.name = "mine";
+    mine.path = "/mine";
+    mine.audience = Audience::each_user;
+    plain.name = "plain";
+    plain.path = "/plain";
+    plain.cache = 0ms;
+    return {page, open, mine, plain};
+}
+
+Config config_in(const TemporaryFolder& folder, const std::string& ini) {
+    const auto path = folder.path().string();
+    auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = run\n[cache]\nservers = unix:" + path + "/m\n" + ini,
+                               "test.ini", {}, view_names());
+    BOOST_TEST(loaded.mistakes.empty());
+    return loaded.config;
+}
+
+struct Prepared {
+    TemporaryFolder folder;
+    MemcachedServer server{folder / "m"};
+    Config config;
+
+    explicit Prepared(const std::string& ini) : config(config_in(folder, ini)) { migrate(store_options(config)); }
+};
+
+struct Fixture : Prepared {
+    Site site{config};
+    Throttle throttle = Throttle::open(throttle_options(config));
+    std::vector<View> views;
+    std::atomic<int> computed = 0;
+    std::function<Response(const ViewRequest&)> view = [this](const ViewRequest&) { return json_answer(200, title()); };
+    Application application{site, throttle, views, handlers()};
+
+    explicit Fixture(const std::string& ini = {}, std::chrono::milliseconds ttl = 10min) : Prepared(ini), views(test_views(ttl)) {
+        auto write = site.store.write();
+        write.insert("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('first', '\"old title\"', '', 0, 0)");
+        write.commit();
+    }
+
+    Handlers handlers() {
+        Handlers all;
+        for (const auto& one : views)
+            all[one.name] = [this](const ViewRequest& request) {
+                ++computed;
+                return view(request);
+            };
+        return all;
+    }
+
+    std::string title() {
+        auto snapshot = site.store.read();
+        auto rows = snapshot.query("SELECT title FROM post WHERE id = 1", {}, {"post:id=1"});
+        return rows.next() ? std::string(rows.text(0)) : "\"none\"";
+    }
+    void retitle(std::string_view title) {
+        auto write = site.store.write();
+        write.execute("UPDATE post SET title = ? WHERE id = 1", {title});
+        write.commit();
+    }
+
+    Response ask(std::string path, const Headers& headers = {}, std::string method = "GET") {
+        Request request;
+        request.method = std::move(method);
+        request.address = "192.0.2.1";
+        request.headers = headers;
+        const auto mark = std::min(path.find('?'), path.size());
+        request.path = path.substr(0, mark);
+        request.query = path.substr(std::min(mark + 1, path.size()));
+        const auto exchange = application.begin(std::move(request));
+        auto response = exchange->without_waiting();
+        while (!response) {
+            std::promise<void> woken;
+            response = exchange->to_the_end([&] { woken.set_value(); });
+            if (!response) woken.get_future().wait();
+        }
+        return std::move(*response);
+    }
+};
+
+// The value of a header as it goes out.
+std::string header_of(const Response& response, const std::string& name) {
+    const auto block = "\r\n" + header_block(response);
+    const auto at = block.find("\r\n" + name + ": ");
+    if (at == std::string::npos) return "(absent)";
+    const auto begin = at + name.size() + 4;
+    return block.substr(begin, block.find("\r\n", begin) - begin);
+}
+
+std::string status_of(const Response& response) {
+    auto status = header_of(response, "Cache-Status");
+    const auto ttl = status.find("; ttl=");  // tells the time
+    return ttl == std::string::npos ? status : status.erase(ttl, std::min(status.find(';', ttl + 1), status.size()) - ttl);
+}
+
+constexpr auto kHit = "recto; hit";
+constexpr auto kStored = "recto; fwd=uri-miss; stored";
+constexpr auto kVariantStored = "recto; fwd=miss; stored";
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(rules, Fixture)
+
+BOOST_AUTO_TEST_CASE(rule_1_head_is_answered_from_the_entry_of_get_and_fills_by_running_get) {
+    const auto filled = ask("/page", {}, "HEAD");
+    BOOST_TEST(status_of(filled) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page")) == kHit);
+    const auto hit = ask("/page", {}, "HEAD");
+    BOOST_TEST(status_of(hit) == kHit);
+    BOOST_TEST(header_of(hit, "Content-Length") == header_of(filled, "Content-Length"));
+    BOOST_TEST(header_of(hit, "ETag") == header_of(filled, "ETag"));
+    BOOST_TEST(computed == 1);
+}
+
+BOOST_AUTO_TEST_CASE(rule_5_a_request_with_credentials_goes_by_the_cache_unless_the_view_is_for_all_or_each) {
+    const auto token = [&](const std::string& name) {
+        BOOST_REQUIRE(site.auth.add_user(name));
+        return "Token " + site.auth.create_token(name, "").value();
+    };
+    const Headers ann{{"authorization", token("ann")}}, bob{{"authorization", token("bob")}}, other{{"authorization", "Basic eDp5"}};
+
+    for (const auto& headers : {ann, other}) {
+        BOOST_TEST(status_of(ask("/page", headers)) == "recto; fwd=bypass");
+        BOOST_TEST(status_of(ask("/page", headers)) == "recto; fwd=bypass");
+    }
+    BOOST_TEST(status_of(ask("/page")) == kVariantStored);  // nothing of theirs was kept
+    BOOST_TEST(status_of(ask("/page", ann)) == "recto; fwd=bypass");
+
+    BOOST_TEST(status_of(ask("/open", ann)) == kVariantStored);
+    BOOST_TEST(status_of(ask("/open", bob)) == kHit);
+    BOOST_TEST(status_of(ask("/open")) == kHit);
+
+    view = [](const ViewRequest& request) { return json_answer(200, request.user() ? std::to_string(*request.user()) : "0"); };
+    const auto of_ann = ask("/mine", ann), of_bob = ask("/mine", bob), of_nobody = ask("/mine");
+    for (const auto* answer : {&of_ann, &of_bob, &of_nobody}) BOOST_TEST(status_of(*answer) == kVariantStored);
+    BOOST_TEST(of_ann.body() != of_bob.body());
+    for (const auto& [headers, first] : {std::pair(ann, &of_ann), {bob, &of_bob}, {Headers{}, &of_nobody}}) {
+        const auto again = ask("/mine", headers);
+        BOOST_TEST(status_of(again) == kHit);
+        BOOST_TEST(again.body() == first->body());
+    }
+}
+
+BOOST_AUTO_TEST_CASE(rule_7_only_declared_cookies_matter) {
+    BOOST_TEST(status_of(ask("/page")) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page", {{"cookie", "_ga=1; session=2"}})) == kHit);
+    BOOST_TEST(status_of(ask("/page", {{"cookie", "_ga=1; theme=dark"}})) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page", {{"cookie", "theme=dark; _ga=77"}})) == kHit);
+    BOOST_TEST(status_of(ask("/page", {{"cookie", "theme=light"}})) == kVariantStored);
+}
+
+BOOST_AUTO_TEST_CASE(rule_9_an_absent_header_is_not_an_empty_one) {
+    BOOST_TEST(status_of(ask("/page")) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page", {{"x-theme", ""}})) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page", {{"x-theme", "a"}})) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page", {{"x-theme", ""}})) == kHit);
+    BOOST_TEST(status_of(ask("/page", {{"x-other", "a"}})) == kHit);
+}
+
+BOOST_AUTO_TEST_CASE(rule_10_languages_that_mean_the_same_share_an_entry) {
+    for (const auto* first : {"de", "fr"}) BOOST_TEST(status_of(ask("/page", {{"accept-language", first}})) == kVariantStored);
+    for (const auto* same : {"de-AT", "DE", "de;q=0.9, en;q=0.8", "en", "", "en-GB,en;q=0.5", "ja"})
+        BOOST_TEST_CONTEXT(same) BOOST_TEST(status_of(ask("/page", {{"accept-language", same}})) == kHit);
+}
+
+BOOST_AUTO_TEST_CASE(rule_11_each_view_and_each_query_has_its_entry) {
+    for (const auto* path : {"/page", "/open", "/page?q=", "/page?q=1", "/page?q=1%0A", "/page?q=2"})
+        BOOST_TEST_CONTEXT(path) BOOST_TEST(status_of(ask(path)) == kVariantStored);
+    for (const auto* path : {"/page/", "/open", "/page?q=%31", "/page/?q=2&q=1"})
+        BOOST_TEST_CONTEXT(path) BOOST_TEST(status_of(ask(path)) == kHit);
+}
+
+BOOST_AUTO_TEST_CASE(rule_12_undeclared_parameters_are_dropped_and_a_query_without_end_is_refused) {
+    BOOST_TEST(status_of(ask("/page?q=1")) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page?utm_source=x&q=1&fbclid=y")) == kHit);
+    BOOST_TEST(ask("/page?q=" + std::string(5000, 'x')).status == 414);
+    BOOST_TEST(computed == 1);
+}
+
+BOOST_AUTO_TEST_CASE(rule_20_a_client_cannot_force_the_view_to_run) {
+    (void)ask("/page");
+    for (const auto* text : {"no-cache", "no-store", "max-age=0"})
+        BOOST_TEST(status_of(ask("/page", {{"cache-control", text}, {"pragma", "no-cache"}})) == kHit);
+    BOOST_TEST(computed == 1);
+}
+
+BOOST_AUTO_TEST_CASE(rule_21_a_method_that_changes_something_is_neither_cached_nor_answered_from_the_cache) {
+    (void)ask("/page");
+    for (int i = 0; i < 2; ++i) BOOST_TEST(status_of(ask("/page", {}, "POST")) == "recto; fwd=method");
+    BOOST_TEST(computed == 3);
+}
+
+BOOST_AUTO_TEST_CASE(rule_22_an_answer_ends_when_the_next_scheduled_thing_it_left_out_is_due) {
+    view = [](const ViewRequest&) { return note_hard_end(time_now() + 150ms), json_answer(200, "{}"); };
+    BOOST_TEST(status_of(ask("/page")) == kVariantStored);
+    BOOST_TEST(status_of(ask("/page")) == kHit);
+    std::this_thread::sleep_for(200ms);
+    BOOST_TEST(status_of(ask("/page")) == "recto; fwd=stale; stored");
+}
+
+BOOST_AUTO_TEST_CASE(a_view_that_is_not_cached_says_nothing_of_the_cache) {
+    for (int i = 0; i < 2; ++i) BOOST_TEST(status_of(ask("/plain")) == "(absent)");
+    BOOST_TEST(computed == 2);
+}
+
+BOOST_AUTO_TEST_CASE(what_may_not_be_stored_is_given_as_it_is_each_time) {
+    view = [](const ViewRequest&) {
+        auto response = json_answer(200, "{}");
+        response.set("Set-Cookie", "a=b");
+        return response;
+    };
+    for (int i = 0; i < 2; ++i) {
+        const auto answer = ask("/page");
+        BOOST_TEST(status_of(answer) == "recto; fwd=miss");
+        BOOST_TEST(header_of(answer, "Set-Cookie") == "a=b");
+    }
+    BOOST_TEST(computed == 2);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_there_is_remembered_here_until_it_is) {
+    view = [this](const ViewRequest&) { return title() == "\"none\"" ? not_found() : json_answer(200, title()); };
+    auto write = site.store.write();
+    write.execute("DELETE FROM post");
+    write.commit();
+    BOOST_TEST(ask("/page").status == 404);
+    const auto again = ask("/page");
+    BOOST_TEST(again.status == 404);
+    BOOST_TEST(status_of(again) == kHit);
+    BOOST_TEST(server.keys().empty());
+    auto insert = site.store.write();
+    insert.execute("INSERT INTO post (id, slug, title, body, created_at, updated_at) VALUES (1, 'new', '\"new\"', '', 0, 0)");
+    insert.commit();
+    BOOST_TEST(ask("/page").body() == "\"new\"");
+}
+
+BOOST_AUTO_TEST_CASE(a_change_is_in_the_next_answer_and_the_status_says_why) {
+    BOOST_TEST(ask("/page").body() == "\"old title\"");
+    retitle("\"new title\"");
+    const auto answer = ask("/page");
+    BOOST_TEST(answer.body() == "\"new title\"");
+    BOOST_TEST(status_of(answer) == "recto; fwd=stale; stored");
+}
+
+BOOST_AUTO_TEST_CASE(the_operator_ends_a_view_or_one_answer_by_name) {
+    const auto& page = views[0];
+    (void)ask("/page?q=1");
+    (void)ask("/page?q=2");
+    (void)ask("/open");
+    site.cache.invalidate(tag_of_answer(page, ViewRequest(page, "q=1").cache_key()));
+    BOOST_TEST(status_of(ask("/page?q=1")) == "recto; fwd=stale; stored");
+    BOOST_TEST(status_of(ask("/page?q=2")) == kHit);
+    site.cache.invalidate(tag_of_view(page));
+    BOOST_TEST(status_of(ask("/page?q=2")) == "recto; fwd=stale; stored");
+    BOOST_TEST(status_of(ask("/open")) == kHit);
+}
+
+BOOST_AUTO_TEST_CASE(age_and_ttl_tell_the_time) {
+    const auto first = ask("/page");
+    BOOST_TEST(header_of(first, "Age") == "(absent)");
+    const auto hit = ask("/page");
+    BOOST_TEST(header_of(hit, "Age") == "0");
+    BOOST_TEST(header_of(hit, "Cache-Status") == "recto; hit; ttl=600");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+struct ShortLived : Fixture {
+    ShortLived() : Fixture("stale_while_revalidate = 1min\nstale_if_error = 1h\n", 100ms) {}
+};
+
+// Starts many requests at once; gives how many were answered, by status.
+std::map<std::string, int> ask_together(Fixture& fixture, int clients, const std::string& path) {
+    std::vector<std::future<std::string>> answers;
+    std::promise<void> go;
+    const auto started = go.get_future().share();
+    for (int i = 0; i < clients; ++i)
+        answers.push_back(std::async(std::launch::async, [&, started] {
+            started.wait();
+            return status_of(fixture.ask(path));
+        }));
+    go.set_value();
+    std::map<std::string, int> counts;
+    for (auto& answer : answers) ++counts[answer.get()];
+    return counts;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(one_computation)
+
+BOOST_FIXTURE_TEST_CASE(of_many_who_miss_one_computes_and_the_others_get_it, Fixture) {
+    view = [this](const ViewRequest&) { return std::this_thread::sleep_for(200ms), json_answer(200, title()); };
+    const auto counts = ask_together(*this, 64, "/page");
+    BOOST_TEST(computed == 1);
+    BOOST_TEST(counts.at(kVariantStored) == 1);
+    BOOST_TEST(counts.at("recto; fwd=uri-miss; collapsed") + (counts.contains(kHit) ? counts.at(kHit) : 0) == 63);
+    BOOST_TEST(site.cache.counted(CacheEvent::collapsed, 0) > 0u);
+}
+
+BOOST_FIXTURE_TEST_CASE(when_only_time_ran_out_the_others_get_the_old_answer_meanwhile, ShortLived) {
+    (void)ask("/page");
+    std::this_thread::sleep_for(120ms);
+    view = [this](const ViewRequest&) { return std::this_thread::sleep_for(300ms), json_answer(200, title()); };
+    const auto begun = computed.load();
+    auto leader = std::async(std::launch::async, [&] { return status_of(ask("/page")); });
+    BOOST_TEST(eventually([&] { return computed > begun; }));
+    for (int i = 0; i < 10; ++i) BOOST_TEST(status_of(ask("/page")) == "recto; hit; detail=stale-while-revalidate");
+    BOOST_TEST(leader.get() == "recto; fwd=stale; stored");
+    BOOST_TEST(computed == begun + 1);
+    BOOST_TEST(site.cache.counted(CacheEvent::stale, 0) == 10u);
+}
+
+BOOST_FIXTURE_TEST_CASE(after_a_change_nobody_gets_the_old_answer, ShortLived) {
+    (void)ask("/page");
+    retitle("\"new title\"");
+    view = [this](const ViewRequest&) { return std::this_thread::sleep_for(100ms), json_answer(200, title()); };
+    std::vector<std::future<std::string>> bodies;
+    for (int i = 0; i < 16; ++i) bodies.push_back(std::async(std::launch::async, [&] { return std::string(ask("/page").body()); }));
+    for (auto& body : bodies) BOOST_TEST(body.get() == "\"new title\"");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_waiter_never_gets_what_is_older_than_a_write_acknowledged_before_he_came, Fixture) {
+    std::promise<void> written;
+    const auto was_written = written.get_future().share();
+    std::atomic<bool> has_read = false;
+    view = [&, was_written](const ViewRequest&) {
+        auto answer = json_answer(200, title());
+        has_read = true;
+        was_written.wait();
+        return answer;
+    };
+    auto leader = std::async(std::launch::async, [&] { return std::string(ask("/page").body()); });
+    BOOST_TEST(eventually([&] { return has_read.load(); }));
+    retitle("\"new title\"");
+    auto waiter = std::async(std::launch::async, [&] { return std::string(ask("/page").body()); });
+    std::this_thread::sleep_for(50ms);
+    written.set_value();
+    BOOST_TEST(leader.get() == "\"old title\"");  // asked before the write
+    BOOST_TEST(waiter.get() == "\"new title\"");
+    BOOST_TEST(ask("/page").body() == "\"new title\"");
+}
+
+BOOST_FIXTURE_TEST_CASE(what_may_not_be_stored_keeps_nobody_waiting_twice, Fixture) {
+    view = [](const ViewRequest&) { return std::this_thread::sleep_for(50ms), json_answer(500, "{}"); };
+    const auto begin = std::chrono::steady_clock::now();
+    const auto counts = ask_together(*this, 16, "/page");
+    BOOST_TEST(counts.at("recto; fwd=miss") == 16);
+    BOOST_TEST(computed == 16);
+    BOOST_TEST((std::chrono::steady_clock::now() - begin < 5s));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(failing)
+
+BOOST_FIXTURE_TEST_CASE(while_the_database_fails_the_old_answer_is_given_unless_something_changed, ShortLived) {
+    (void)ask("/page");
+    std::this_thread::sleep_for(120ms);
+    view = [](const ViewRequest&) -> Response { throw DatabaseError(10, "disk I/O error"); };  // SQLITE_IOERR
+    const auto answer = ask("/page");
+    BOOST_TEST(answer.body() == "\"old title\"");
+    BOOST_TEST(status_of(answer) == "recto; hit; detail=stale-if-error");
+    BOOST_TEST(site.cache.counted(CacheEvent::error, 0) == 1u);
+    retitle("\"new title\"");
+    const auto refused = ask("/page");
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(header_of(refused, "Retry-After") == "1");
+    BOOST_TEST(header_of(refused, "Cache-Control") == "no-store");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_error_of_the_program_is_not_taken_for_one_of_the_database, Fixture) {
+    view = [](const ViewRequest&) -> Response { throw DatabaseError(1, "no such column"); };  // SQLITE_ERROR
+    BOOST_CHECK_THROW(ask("/page"), DatabaseError);
+    view = [](const ViewRequest&) -> Response { throw std::logic_error("a bug"); };
+    BOOST_CHECK_THROW(ask("/page"), std::logic_error);
+    view = [](const ViewRequest&) { return json_answer(200, "{}"); };
+    BOOST_TEST(status_of(ask("/page")) == kVariantStored);  // nobody is taken to be computing any more
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+std::size_t private_bytes() {
+    for (const auto& line : split_list(read_file("/proc/self/status"), '\n'))
+        if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8)) * 1024;
+    throw std::runtime_error("no RssAnon");
+}
+
+std::size_t open_descriptors() {
+    return static_cast<std::size_t>(
+        std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator()));
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_million_requests_leave_nothing_behind, Fixture) {
+    const auto ask_many = [&](int count) {
+        for (int i = 0; i < count; ++i) (void)ask("/page?q=" + std::to_string(i % 100), {{"accept-encoding", "gzip"}});
+    };
+    ask_many(100'000);
+    const auto bytes = private_bytes();
+    const auto descriptors = open_descriptors();
+    ask_many(900'000);
+    BOOST_TEST(open_descriptors() == descriptors);
+    BOOST_TEST(private_bytes() < bytes + (1u << 20));
+    BOOST_TEST(computed == 100);
+}
