@@ -54,7 +54,7 @@ Result<std::int64_t> author_id_of(const ViewRequest& request) {
 Handler blogs_by_author(Site& site) {
     const auto fetch = [&site](std::int64_t author) {
         log_message(Level::info, "Fetching blogs from database");
-        return blogs_as_json(site.blog.published_by_author(author, time_now()));
+        return blogs_as_json(site.blog.published_by_author(author));
     };
     // `cache = off` means the whole of it: neither the view nor its function.
     const auto ttl = policy_of(*find_view("/api/blogs"), site.config).cache;

@@ -75,7 +75,7 @@ int serve(Site& site, const Application& application) {
 }
 
 int run(const std::string& config_file) {
-    auto loaded = load_config(config_file, process_environment(), view_names());
+    auto loaded = load_config(config_file, process_environment(), view_names(), model_names());
     for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.c_str());
     if (!loaded.mistakes.empty()) return kBadConfiguration;
 

@@ -45,9 +45,13 @@ Result<std::string> checked_name(std::string_view name) {
 
 }  // namespace
 
-Auth::Auth(Store& store, Cache& cache)
-    : store_(store), user_by_token_(cached<std::optional<std::int64_t>(std::string)>(
-                         cache, "auth.user_by_token", 15min, [&store](const std::string& hash) { return fetch_user(store, hash); })) {}
+Auth::Auth(Store& store, Cache& cache, const ModelRules& rules)
+    : store_(store),
+      user_by_token_(
+          cached_query<std::optional<std::int64_t>(std::string)>(cache, rules, "auth.user", ModelOp::get, "auth.user_by_token",
+                                                                 [&store](const std::string& hash) { return fetch_user(store, hash); })),
+      token_exists_(cached_query<bool(std::string)>(cache, rules, "auth.token", ModelOp::exists, "auth.token_exists",
+                                                    [&store](const std::string& hash) { return token_exists(store, hash); })) {}
 
 Result<std::optional<std::string>> Auth::token_of(std::string_view authorization) {
     const auto words = split_list(authorization, ' ');
@@ -65,7 +69,7 @@ std::optional<std::int64_t> Auth::user_in_memory(const std::string& token) {
 Result<std::int64_t> Auth::user_of(const std::string& token) {
     const auto hash = hash_of(token);
     if (const auto user = user_by_token_(hash)) return *user;
-    return Error{token_exists(store_, hash) ? "User inactive or deleted." : "Invalid token."};
+    return Error{token_exists_(hash) ? "User inactive or deleted." : "Invalid token."};
 }
 
 Result<User> Auth::add_user(std::string_view name) {
@@ -77,8 +81,8 @@ Result<User> Auth::add_user(std::string_view name) {
     const auto slug = free_slug(*checked, [&](const std::string& candidate) {
         return !transaction.query("SELECT 1 FROM user WHERE slug = ?", {candidate}).next();
     });
-    const auto id = transaction.insert("INSERT INTO user (name, slug, active, created_at) VALUES (?, ?, 1, ?)",
-                                       {*checked, slug, micros(time_now())});
+    const auto id =
+        transaction.insert("INSERT INTO user (name, slug, active, created_at) VALUES (?, ?, 1, ?)", {*checked, slug, micros(time_now())});
     transaction.commit();
     return User{.id = id, .name = *checked, .slug = slug, .active = true};
 }
@@ -87,8 +91,7 @@ std::vector<User> Auth::users() {
     std::vector<User> users;
     auto snapshot = store_.read();
     auto rows = snapshot.query("SELECT id, name, slug, active FROM user ORDER BY name");
-    while (rows.next())
-        users.push_back({rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)), rows.integer(3) != 0});
+    while (rows.next()) users.push_back({rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)), rows.integer(3) != 0});
     return users;
 }
 
@@ -110,11 +113,12 @@ Result<std::string> Auth::create_token(std::string_view user, std::string_view l
 std::vector<TokenInfo> Auth::tokens() {
     std::vector<TokenInfo> tokens;
     auto snapshot = store_.read();
-    auto rows = snapshot.query("SELECT token.id, user.name, token.label, token.created_at FROM token JOIN user ON user.id = token.user "
-                               "ORDER BY token.id");
+    auto rows = snapshot.query(
+        "SELECT token.id, user.name, token.label, token.created_at FROM token JOIN user ON user.id = token.user "
+        "ORDER BY token.id");
     while (rows.next())
-        tokens.push_back({rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)),
-                          TimePoint(std::chrono::microseconds(rows.integer(3)))});
+        tokens.push_back(
+            {rows.integer(0), std::string(rows.text(1)), std::string(rows.text(2)), TimePoint(std::chrono::microseconds(rows.integer(3)))});
     return tokens;
 }
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "cache/cache.hpp"
-#include "cache/cached.hpp"
+#include "cache/model_rules.hpp"
 #include "util/result.hpp"
 
 namespace recto {
@@ -35,7 +35,8 @@ struct TokenInfo {
 
 class Auth {
 public:
-    Auth(Store& store, Cache& cache);  // both must outlive it
+    // Queries are cached by the rules of the models auth.user and auth.token. Store and cache must outlive it.
+    Auth(Store& store, Cache& cache, const ModelRules& rules);
 
     // The token of `Token …` in an Authorization header; empty for another scheme (which is then anonymous, as in DRF).
     [[nodiscard]] static Result<std::optional<std::string>> token_of(std::string_view authorization);
@@ -53,6 +54,7 @@ public:
 private:
     Store& store_;
     CachedFunction<std::optional<std::int64_t>(std::string)> user_by_token_;
+    CachedFunction<bool(std::string)> token_exists_;
 };
 
 }  // namespace recto

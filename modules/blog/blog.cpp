@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdio>
 
+#include "blog/post_json.hpp"
 #include "blog/post_writer.hpp"
 
 namespace recto {
@@ -28,8 +29,7 @@ constexpr std::string_view kNextScheduledOfAuthor =
     "SELECT min(post.published_at) FROM post_author JOIN post ON post.id = post_author.post "
     "WHERE post_author.user = ? AND post.status = 'published' AND post.published_at > ?";
 
-constexpr std::string_view kPostColumns =
-    "SELECT id, title, slug, excerpt, status, published_at, created_at, updated_at, language, ";
+constexpr std::string_view kPostColumns = "SELECT id, title, slug, excerpt, status, published_at, created_at, updated_at, language, ";
 
 TimePoint time_of(std::int64_t micros_since_epoch) { return TimePoint(std::chrono::microseconds(micros_since_epoch)); }
 
@@ -65,8 +65,8 @@ void add_names(Snapshot& snapshot, Post& post) {
                          "SELECT user.name FROM post_author JOIN user ON user.id = post_author.user WHERE post_author.post = ? "
                          "ORDER BY post_author.position",
                          post.id);
-    post.tags = names(
-        snapshot, "SELECT tag.name FROM post_tag JOIN tag ON tag.id = post_tag.tag WHERE post_tag.post = ? ORDER BY tag.name", post.id);
+    post.tags = names(snapshot, "SELECT tag.name FROM post_tag JOIN tag ON tag.id = post_tag.tag WHERE post_tag.post = ? ORDER BY tag.name",
+                      post.id);
 }
 
 std::optional<Post> one_post(Snapshot& snapshot, Rows rows) {
@@ -81,9 +81,43 @@ Result<Post> written(std::optional<Post> post) {
     return *std::move(post);
 }
 
+constexpr std::string_view kModel = "blog.post";
+
+template <class Value>
+std::optional<Post> fetch_post(Store& store, std::string_view column, const Value& value) {
+    auto snapshot = store.read();
+    return one_post(snapshot, snapshot.query(std::string(kPostColumns) + "body FROM post WHERE " + std::string(column) + " = ?", {value}));
+}
+
+// Without bodies.
+std::vector<Post> fetch_list(Store& store, std::string_view status) {
+    auto snapshot = store.read();
+    std::vector<Post> posts;
+    auto rows = snapshot.query(std::string(kPostColumns) +
+                                   "'' FROM post WHERE ? = '' OR status = ? "
+                                   "ORDER BY coalesce(published_at, created_at) DESC, id DESC",
+                               {status, status});
+    while (rows.next()) posts.push_back(post_of(rows));
+    for (auto& post : posts) add_names(snapshot, post);
+    return posts;
+}
+
 }  // namespace
 
-Blog::Blog(Store& store) : store_(store) {}
+Blog::Blog(Store& store, Cache& cache, const ModelRules& rules)
+    : store_(store),
+      by_id_(cached_query<std::optional<Post>(std::int64_t)>(cache, rules, kModel, ModelOp::get, "blog.post_by_id",
+                                                             [&store](std::int64_t id) { return fetch_post(store, "id", id); })),
+      by_slug_(cached_query<std::optional<Post>(std::string)>(
+          cache, rules, kModel, ModelOp::get, "blog.post_by_slug",
+          [&store](const std::string& slug) { return fetch_post(store, "slug", std::string_view(slug)); })),
+      list_(cached_query<std::vector<Post>(std::string)>(cache, rules, kModel, ModelOp::fetch, "blog.posts",
+                                                         [&store](const std::string& status) { return fetch_list(store, status); })),
+      published_by_author_(cached_query<std::vector<PublishedPost>(std::int64_t)>(
+          cache, rules, kModel, ModelOp::fetch, "blog.published_by_author",
+          [this](std::int64_t author) { return published_by_author(author, time_now()); })) {}
+
+std::vector<PublishedPost> Blog::published_by_author(std::int64_t author) { return published_by_author_(author); }
 
 std::vector<PublishedPost> Blog::published_by_author(std::int64_t author, TimePoint now) {
     auto snapshot = store_.read();
@@ -107,26 +141,9 @@ std::vector<PublishedPost> Blog::published_by_author(std::int64_t author, TimePo
     return posts;
 }
 
-std::vector<Post> Blog::list(std::optional<PostStatus> status) {
-    auto snapshot = store_.read();
-    std::vector<Post> posts;
-    auto rows = snapshot.query(std::string(kPostColumns) + "'' FROM post WHERE ? = '' OR status = ? "
-                                                           "ORDER BY coalesce(published_at, created_at) DESC, id DESC",
-                               {status ? to_text(*status) : "", status ? to_text(*status) : ""});
-    while (rows.next()) posts.push_back(post_of(rows));
-    for (auto& post : posts) add_names(snapshot, post);
-    return posts;
-}
-
-std::optional<Post> Blog::find(std::int64_t id) {
-    auto snapshot = store_.read();
-    return one_post(snapshot, snapshot.query(std::string(kPostColumns) + "body FROM post WHERE id = ?", {id}));
-}
-
-std::optional<Post> Blog::find(std::string_view slug) {
-    auto snapshot = store_.read();
-    return one_post(snapshot, snapshot.query(std::string(kPostColumns) + "body FROM post WHERE slug = ?", {slug}));
-}
+std::vector<Post> Blog::list(std::optional<PostStatus> status) { return list_(std::string(status ? to_text(*status) : "")); }
+std::optional<Post> Blog::find(std::int64_t id) { return by_id_(id); }
+std::optional<Post> Blog::find(std::string_view slug) { return by_slug_(std::string(slug)); }
 
 Result<Post> Blog::create(const PostChanges& content, TimePoint now) {
     const auto good = checked(content);
@@ -170,9 +187,10 @@ std::string rfc3339(TimePoint time) {
     const std::chrono::year_month_day date(day);
     const std::chrono::hh_mm_ss clock(time - day);
     char text[64];
-    auto length = std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
-                                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                                static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
+    auto length =
+        std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
+                      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()));
     std::string out(text, static_cast<std::size_t>(length));
     if (const auto fraction = clock.subseconds().count(); fraction != 0) {
         length = std::snprintf(text, sizeof text, ".%06d", static_cast<int>(fraction));

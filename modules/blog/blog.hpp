@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cache/model_rules.hpp"
 #include "store/store.hpp"
 #include "util/result.hpp"
 
@@ -57,10 +58,12 @@ struct PostChanges {  // what is absent stays as it is
 
 class Blog {
 public:
-    explicit Blog(Store& store);  // must outlive it
+    // Queries of one post or a list are cached by the rules of the model blog.post. Store and cache must outlive it.
+    Blog(Store& store, Cache& cache, const ModelRules& rules);
 
     // All published posts that have the author among theirs, newest first. Notes when the next scheduled one is due as the hard end.
-    [[nodiscard]] std::vector<PublishedPost> published_by_author(std::int64_t author, TimePoint now);
+    [[nodiscard]] std::vector<PublishedPost> published_by_author(std::int64_t author, TimePoint now);  // not cached
+    [[nodiscard]] std::vector<PublishedPost> published_by_author(std::int64_t author);                 // now
 
     // For the operator.
     [[nodiscard]] std::vector<Post> list(std::optional<PostStatus> status = {});  // without bodies, newest first
@@ -72,6 +75,10 @@ public:
 
 private:
     Store& store_;
+    CachedFunction<std::optional<Post>(std::int64_t)> by_id_;
+    CachedFunction<std::optional<Post>(std::string)> by_slug_;
+    CachedFunction<std::vector<Post>(std::string)> list_;
+    CachedFunction<std::vector<PublishedPost>(std::int64_t)> published_by_author_;
 };
 
 [[nodiscard]] std::string_view to_text(PostStatus status);

@@ -16,6 +16,7 @@ namespace recto {
 namespace {
 
 constexpr std::string_view kViewPrefix = "view ";
+constexpr std::string_view kModelPrefix = "model ";
 constexpr std::string_view kScopeVariables = "RECTO_THROTTLE__";
 
 // A value somebody set, and how to speak of it.
@@ -43,10 +44,20 @@ std::vector<std::string_view> keys_of(std::string_view section) {
     return keys;
 }
 
-std::vector<std::string_view> view_keys() {
+std::vector<std::string_view> keys_of_options(const auto& section_options) {
     std::vector<std::string_view> keys;
-    for (const auto& option : view_options()) keys.push_back(option.key);
+    for (const auto& option : section_options) keys.push_back(option.key);
     return keys;
+}
+
+// With `app.*` of each and `*.*`.
+std::vector<std::string> patterns_of(std::span<const std::string_view> models) {
+    std::vector<std::string> patterns(models.begin(), models.end());
+    for (const auto model : models) patterns.push_back(std::string(model.substr(0, model.find('.'))) + ".*");
+    patterns.emplace_back("*.*");
+    std::ranges::sort(patterns);
+    patterns.erase(std::ranges::unique(patterns).begin(), patterns.end());
+    return patterns;
 }
 
 std::vector<std::string_view> scope_names(const Config& config) {
@@ -86,7 +97,8 @@ bool has_comment(std::string_view value) {
 
 class Loader {
 public:
-    Loader(std::string_view file_name, std::span<const std::string_view> views) : file_name_(file_name), views_(views) {
+    Loader(std::string_view file_name, std::span<const std::string_view> views, std::span<const std::string_view> models)
+        : file_name_(file_name), views_(views), models_(patterns_of(models)) {
         for (const auto& option : options()) {
             [[maybe_unused]] const auto mistake = apply(option, option.initial, config_);
             assert(!mistake);
@@ -124,15 +136,43 @@ private:
         if (!is_new) tell(section.line, subject + ": this section is already at line " + std::to_string(first->second));
 
         if (section.name.starts_with(kViewPrefix) || section.name == "view") return read_view(section, subject);
+        if (section.name.starts_with(kModelPrefix) || section.name == "model") return read_model(section, subject);
         if (!is_section(section.name)) return tell(section.line, subject + ": unknown section" + known_sections(section.name));
         for (const auto& entry : section.entries) read_entry(section, entry);
     }
 
     void read_view(const IniSection& section, const std::string& subject) {
-        const auto name = std::string_view(section.name).substr(std::min(section.name.size(), kViewPrefix.size()));
+        const auto name = name_in(section, kViewPrefix);
         if (name.empty()) return tell(section.line, subject + ": expected the name of a view, such as [view blogs.by_author]");
         if (std::ranges::find(views_, name) == views_.end()) return tell(section.line, subject + ": unknown view" + unknown(name, views_));
-        for (const auto& entry : section.entries) read_view_entry(section, entry, std::string(name));
+        read_named(section, view_options(), config_.views, std::string(name));
+    }
+
+    void read_model(const IniSection& section, const std::string& subject) {
+        const auto name = name_in(section, kModelPrefix);
+        const std::vector<std::string_view> known(models_.begin(), models_.end());
+        if (name.empty())
+            return tell(section.line, subject + ": expected the name of a model, such as [model auth.user] or [model auth.*]");
+        if (std::ranges::find(known, name) == known.end()) return tell(section.line, subject + ": unknown model" + unknown(name, known));
+        read_named(section, model_options(), config_.models, std::string(name));
+    }
+
+    static std::string_view name_in(const IniSection& section, std::string_view prefix) {
+        return std::string_view(section.name).substr(std::min(section.name.size(), prefix.size()));
+    }
+
+    template <class Section>
+    void read_named(const IniSection& section, std::span<const SectionOption<Section>> known, std::map<std::string, Section>& sections,
+                    const std::string& name) {
+        for (const auto& entry : section.entries) {
+            const auto* setting = remember(section, entry, false);
+            if (setting == nullptr) continue;
+            const auto option = std::ranges::find(known, std::string_view(entry.name), &SectionOption<Section>::key);
+            if (option == known.end())
+                tell(*setting, "unknown name" + unknown(entry.name, keys_of_options(known)));
+            else
+                check(*setting, apply(*option, entry.value, sections[name]));
+        }
     }
 
     void read_entry(const IniSection& section, const IniEntry& entry) {
@@ -142,14 +182,6 @@ private:
         if (option != nullptr) return check(*setting, apply(*option, entry.value, config_));
         if (section.name == "throttle") return check(*setting, add_scope(entry.name, entry.value));
         tell(*setting, "unknown name" + unknown(entry.name, keys_of(section.name)));
-    }
-
-    void read_view_entry(const IniSection& section, const IniEntry& entry, const std::string& view) {
-        const auto* setting = remember(section, entry, false);
-        if (setting == nullptr) return;
-        const auto option = std::ranges::find(view_options(), std::string_view(entry.name), &ViewOption::key);
-        if (option == view_options().end()) return tell(*setting, "unknown name" + unknown(entry.name, view_keys()));
-        check(*setting, apply(*option, entry.value, config_.views[view]));
     }
 
     // Nothing when the entry is wrong already.
@@ -168,8 +200,9 @@ private:
         std::vector<std::string_view> names;
         for (const auto& section : section_helps()) names.push_back(section.name);
         names.emplace_back("view NAME");
-        if (nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view"}).empty()) return unknown(name, names);
-        return ", did you mean view NAME? Known: " + list_of(names);
+        names.emplace_back("model NAME");
+        const auto near = nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view", "model"});
+        return near.empty() ? unknown(name, names) : ", did you mean " + std::string(near) + " NAME? Known: " + list_of(names);
     }
 
     // A scope may have any name, so a mistyped `clients` looks like one; its value tells.
@@ -194,6 +227,7 @@ private:
             return override_with("throttle." + scope, setting, add_scope(scope, value));
         }
         if (name.starts_with("RECTO_VIEW")) return tell(setting, "a view is set in the file only, in [view NAME]");
+        if (name.starts_with("RECTO_MODEL")) return tell(setting, "a model is set in the file only, in [model NAME]");
         tell(setting, "unknown variable" + near_variable(name));
     }
 
@@ -253,7 +287,9 @@ private:
             if (section.name == "throttle") list_own_scopes();
         }
         for (const auto& [name, view] : config_.views)
-            for (const auto key : view_keys()) list_if_set(std::string(kViewPrefix) + name, key);
+            for (const auto key : keys_of_options(view_options())) list_if_set(std::string(kViewPrefix) + name, key);
+        for (const auto& [name, model] : config_.models)
+            for (const auto key : keys_of_options(model_options())) list_if_set(std::string(kModelPrefix) + name, key);
     }
 
     void list_option(const Option& option) {
@@ -296,6 +332,7 @@ private:
 
     std::string file_name_;
     std::span<const std::string_view> views_;
+    std::vector<std::string> models_;  // names and patterns
     Config config_;
     std::map<std::string, int> section_lines_;
     std::map<std::string, Setting> settings_;  // by `cache.timeout`, `view blogs.by_author.cache`
@@ -316,16 +353,17 @@ Environment process_environment() {
 }
 
 LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
-                          std::span<const std::string_view> views) {
-    Loader loader(file_name, views);
+                          std::span<const std::string_view> views, std::span<const std::string_view> models) {
+    Loader loader(file_name, views, models);
     loader.read(read_ini(text));
     loader.read(environment);
     return std::move(loader).finish();
 }
 
-LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const std::string_view> views) {
+LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const std::string_view> views,
+                         std::span<const std::string_view> models) {
     try {
-        return parse_config(read_file(file), file.string(), environment, views);
+        return parse_config(read_file(file), file.string(), environment, views, models);
     } catch (const std::system_error& problem) {
         LoadedConfig nothing;
         nothing.mistakes.emplace_back(problem.what());

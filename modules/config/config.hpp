@@ -33,6 +33,15 @@ struct ViewSection {
     bool operator==(const ViewSection&) const = default;
 };
 
+// [model APP.MODEL], [model APP.*] or [model *.*]: what is absent is that of a rule that says nothing.
+struct ModelSection {
+    std::optional<std::vector<std::string>> ops;  // get, fetch, count, aggregate, exists, all; empty: `none`
+    std::optional<std::chrono::milliseconds> timeout;
+    std::optional<std::string> lock;  // `on` or `off`
+
+    bool operator==(const ModelSection&) const = default;
+};
+
 struct Config {
     // Absolute; relative paths of the file are joined to it, so all paths below are absolute too.
     std::filesystem::path data;
@@ -71,6 +80,7 @@ struct Config {
     Size log_max_record;
 
     std::map<std::string, ViewSection> views;
+    std::map<std::string, ModelSection> models;
 
     bool operator==(const Config&) const = default;
 };
@@ -92,11 +102,11 @@ struct LoadedConfig {
 using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_
 [[nodiscard]] Environment process_environment();
 
-// `views`: the names that [view NAME] may have.
+// `views`: the names that [view NAME] may have; `models`: those of [model NAME], beside `app.*` of one of them and `*.*`.
 [[nodiscard]] LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment,
-                                       std::span<const std::string_view> views);
+                                       std::span<const std::string_view> views, std::span<const std::string_view> models);
 [[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
-                                        std::span<const std::string_view> views);
+                                        std::span<const std::string_view> views, std::span<const std::string_view> models = {});
 
 // The whole of etc/recto.ini: every option with its help, range and default.
 [[nodiscard]] std::string sample_ini();

@@ -10,6 +10,7 @@
 namespace recto {
 namespace {
 
+using namespace std::string_view_literals;
 using std::chrono::milliseconds;
 
 // clang-format off
@@ -80,9 +81,16 @@ constexpr std::array kOptions{
 constexpr std::array kViewOptions{
     ViewOption{"cache", &ViewSection::cache, "10min", "1s..30d|off",
      "How long an answer is kept; a change of the data ends it at once."},
-    ViewOption{"throttle", &ViewSection::throttle, "anon, user", "scopes of [throttle], separated by commas, or none",
+    ViewOption{"throttle", &ViewSection::throttle, "anon, user", kScopeList,
      "A request is counted in each of these scopes."},
     ViewOption{"log", &ViewSection::log, "info", "debug|info|warning|error|off", "The level of the view's event."},
+};
+
+constexpr std::array kModelOptions{
+    ModelOption{"ops", &ModelSection::ops, "get, fetch", kOpList,
+     "Which queries are cached: get (one row), fetch (a list), count, aggregate, exists, all of them, or none."},
+    ModelOption{"timeout", &ModelSection::timeout, "15min", "1s..30d", "How long at most; a change of the data ends it at once."},
+    ModelOption{"lock", &ModelSection::lock, "on", "on|off", "Of many who ask the same at once one asks the database, the others wait for it."},
 };
 
 constexpr std::array kSectionHelps{
@@ -167,15 +175,18 @@ std::optional<std::string> read(std::string_view text, std::string_view allowed,
 // `a,,b` is a slip of the hand; split_list would forgive it.
 bool has_gaps(std::string_view text) { return std::ranges::count(text, ',') + 1 != std::ssize(split_list(text)); }
 
+// Whether a part of a list is what such a list may have.
+bool is_part_of(std::string_view allowed, std::string_view part) {
+    constexpr std::array kOps{"get"sv, "fetch"sv, "count"sv, "aggregate"sv, "exists"sv, "all"sv};
+    if (allowed == kServerList) return is_server(part);
+    if (allowed == kOpList) return std::ranges::find(kOps, part) != kOps.end();
+    return is_scope_name(part);
+}
+
 std::optional<std::vector<std::string>> read(std::string_view text, std::string_view allowed, const std::vector<std::string>&) {
+    if (text == "none" && allowed != kServerList) return std::vector<std::string>{};
     auto parts = split_list(text);
-    if (has_gaps(text)) return {};
-    if (allowed == kServerList) {
-        if (!std::ranges::all_of(parts, is_server)) return {};
-        return parts;
-    }
-    if (text == "none") return std::vector<std::string>{};
-    if (!std::ranges::all_of(parts, is_scope_name)) return {};
+    if (has_gaps(text) || !std::ranges::all_of(parts, [&](const auto& part) { return is_part_of(allowed, part); })) return {};
     return parts;
 }
 
@@ -183,6 +194,17 @@ std::string expected(std::string_view allowed, std::string_view example) {
     // Of words alone any is an example.
     const bool words_only = allowed.find('|') != std::string_view::npos && allowed.find("..") == std::string_view::npos;
     return "expected " + in_words(allowed) + (words_only ? "" : ", such as " + std::string(example));
+}
+
+template <class Section>
+std::optional<std::string> apply_to(Section& section, const SectionOption<Section>& option, std::string_view value) {
+    const auto set = [&]<class T>(std::optional<T> Section::*field) {
+        auto parsed = read(value, option.allowed, T{});
+        if (parsed) section.*field = std::move(*parsed);
+        return parsed.has_value();
+    };
+    if (std::visit(set, option.field)) return {};
+    return expected(option.allowed, option.example);
 }
 
 }  // namespace
@@ -196,6 +218,7 @@ std::string Option::variable() const {
 
 std::span<const Option> options() { return kOptions; }
 std::span<const ViewOption> view_options() { return kViewOptions; }
+std::span<const ModelOption> model_options() { return kModelOptions; }
 std::span<const SectionHelp> section_helps() { return kSectionHelps; }
 
 std::string in_words(std::string_view allowed) {
@@ -226,13 +249,11 @@ std::optional<std::string> apply(const Option& option, std::string_view value, C
 }
 
 std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view) {
-    const auto set = [&]<class T>(ViewField<T> field) {
-        const auto parsed = read(value, option.allowed, T{});
-        if (parsed) view.*field = *parsed;
-        return parsed.has_value();
-    };
-    if (std::visit(set, option.field)) return {};
-    return expected(option.allowed, option.example);
+    return apply_to(view, option, value);
+}
+
+std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model) {
+    return apply_to(model, option, value);
 }
 
 std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config) {

@@ -26,6 +26,8 @@ inline constexpr std::string_view kAbsolutePath = "an absolute path";
 inline constexpr std::string_view kSocketPath = "a path of at most 107 bytes";
 inline constexpr std::string_view kServerList = "unix:/path (at most 107 bytes) or host:port, separated by commas";
 inline constexpr std::string_view kKeyPrefix = "1 to 32 letters, digits and signs without blanks";
+inline constexpr std::string_view kScopeList = "scopes of [throttle], separated by commas, or none";
+inline constexpr std::string_view kOpList = "get, fetch, count, aggregate, exists or all, separated by commas, or none";
 inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests";
 
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un's 108 and its NUL
@@ -35,8 +37,6 @@ struct ScopeField {};  // the field is Config::throttle_scopes, under the name o
 
 template <class T>
 using ConfigField = T Config::*;
-template <class T>
-using ViewField = std::optional<T> ViewSection::*;
 
 struct Option {
     std::string_view name;  // `cache.timeout` is `timeout` in [cache]
@@ -54,14 +54,20 @@ struct Option {
     [[nodiscard]] std::string shown(std::string_view value) const { return secret ? "********" : std::string(value); }
 };
 
-// What [view NAME] may say. It has no default here, the table of views has.
-struct ViewOption {
+// What [view NAME] and [model NAME] may say. It has no default here, the tables of views and models have.
+template <class Section>
+struct SectionOption {
+    template <class T>
+    using Field = std::optional<T> Section::*;
+
     std::string_view key;
-    std::variant<ViewField<std::chrono::milliseconds>, ViewField<std::vector<std::string>>, ViewField<std::string>> field;
+    std::variant<Field<std::chrono::milliseconds>, Field<std::vector<std::string>>, Field<std::string>> field;
     std::string_view example;
     std::string_view allowed;
     std::string_view help;
 };
+using ViewOption = SectionOption<ViewSection>;
+using ModelOption = SectionOption<ModelSection>;
 
 struct SectionHelp {
     std::string_view name;
@@ -70,11 +76,13 @@ struct SectionHelp {
 
 [[nodiscard]] std::span<const Option> options();  // those of a section stand together
 [[nodiscard]] std::span<const ViewOption> view_options();
+[[nodiscard]] std::span<const ModelOption> model_options();
 [[nodiscard]] std::span<const SectionHelp> section_helps();  // one for each section, in the order of options()
 
 // Nothing when the value fits, else the sentence `expected …`.
 [[nodiscard]] std::optional<std::string> apply(const Option& option, std::string_view value, Config& config);
 [[nodiscard]] std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view);
+[[nodiscard]] std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model);
 [[nodiscard]] std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config);
 
 // `1ms..5s|off` as a sentence says it: `1ms to 5s or off`.

@@ -19,14 +19,18 @@ constexpr std::string_view kHead =
 constexpr std::string_view kViewHead =
     R"(# [view NAME] sets the policy of one view; what it leaves out comes from the table of views. `recto routes` lists the names.)";
 
+constexpr std::string_view kModelHead =
+    R"(# [model APP.MODEL], [model APP.*] and [model *.*] say which queries of a model are cached beside the views: the first of the three that
+# is there holds, whole. `recto cache explain auth.user` tells which.)";
+
 constexpr std::size_t kWidth = 120;
 
 // The text as comment lines, broken at blanks.
-void print_comment(std::ostream& out, std::string_view text) {
+void print_comment(std::ostream& out, std::string_view text, std::string_view sign = "# ") {
     while (!text.empty()) {
         auto end = text.size();
         if (end > kWidth) end = text.rfind(' ', kWidth);
-        out << "# " << text.substr(0, end) << '\n';
+        out << sign << text.substr(0, end) << '\n';
         text.remove_prefix(std::min(end + 1, text.size()));
     }
 }
@@ -38,10 +42,10 @@ void print_option(std::ostream& out, const Option& option) {
     out << option.key() << " = " << option.initial << '\n';
 }
 
-void print_view_example(std::ostream& out) {
-    out << '\n' << kViewHead << "\n#\n# [view blogs.by_author]\n";
-    for (const auto& option : view_options()) {
-        print_comment(out, "; " + std::string(option.help) + " Allowed: " + in_words(option.allowed) + '.');
+void print_example(std::ostream& out, std::string_view head, std::string_view section, const auto& section_options) {
+    out << '\n' << head << "\n#\n# [" << section << "]\n";
+    for (const auto& option : section_options) {
+        print_comment(out, std::string(option.help) + " Allowed: " + in_words(option.allowed) + '.', "# ; ");
         out << "# " << option.key << " = " << option.example << '\n';
     }
 }
@@ -57,7 +61,8 @@ std::string sample_ini() {
         for (const auto& option : options())
             if (option.section() == section.name) print_option(out, option);
     }
-    print_view_example(out);
+    print_example(out, kViewHead, "view blogs.by_author", view_options());
+    print_example(out, kModelHead, "model auth.user", model_options());
     return out.str();
 }
 

@@ -53,7 +53,8 @@ Site::Site(Config configuration)
     : config(prepared(std::move(configuration))),
       store(Store::open(store_options(config))),
       cache(cache_options(config), store),
-      auth(store, cache),
-      blog(store) {}
+      rules(model_rules(config)),
+      auth(store, cache, rules),
+      blog(store, cache, rules) {}
 
 }  // namespace recto

@@ -12,6 +12,7 @@
 #include "cache/cache.hpp"
 #include "config/config.hpp"
 #include "log/log.hpp"
+#include "site/models.hpp"
 #include "site/views.hpp"
 #include "store/store.hpp"
 #include "throttle/throttle.hpp"
@@ -29,6 +30,7 @@ struct Site {
     const Config config;
     Store store;
     Cache cache;
+    const ModelRules rules;
     Auth auth;
     Blog blog;
 };

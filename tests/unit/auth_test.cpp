@@ -10,7 +10,8 @@ using namespace recto;
 namespace {
 
 struct OpenedAuth : OpenedStore {
-    Auth auth{store, cache};
+    ModelRules rules{{{"auth.user", {.ops = {ModelOp::get}}}}};
+    Auth auth{store, cache, rules};
 
     std::string token_for(std::string_view user) {
         BOOST_REQUIRE(auth.add_user(user));

@@ -15,7 +15,8 @@ namespace {
 constexpr TimePoint kNow{std::chrono::sys_days{std::chrono::year{2026} / 11 / 22}};
 
 struct OpenedBlog : OpenedStore {
-    Blog blog{store};
+    ModelRules rules{{}};
+    Blog blog{store, cache, rules};
     std::filesystem::path posts = folder / "posts";
 
     OpenedBlog() { std::filesystem::create_directories(posts); }

@@ -21,9 +21,10 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr std::string_view kViews[] = {"blogs.by_author", "blog", "blog.detail", "blog2"};
+constexpr std::string_view kModels[] = {"auth.user", "auth.token", "blog.post"};
 
 LoadedConfig parse(std::string_view text, const Environment& environment = {}) {
-    return parse_config(text, "recto.ini", environment, kViews);
+    return parse_config(text, "recto.ini", environment, kViews, kModels);
 }
 
 // One a line.
@@ -116,15 +117,24 @@ BOOST_AUTO_TEST_CASE(the_sample_means_the_defaults) {
         }
 }
 
-BOOST_AUTO_TEST_CASE(the_example_of_a_view_works_without_its_comment_signs) {
+// The lines from the section on, up to the next paragraph.
+std::string example_of(const std::string& section) {
     const auto sample = sample_ini();
+    const auto from = sample.find("# [" + section + "]\n");
     std::string text;
-    for (const auto& line : split_list(sample.substr(sample.find("# [view")), '\n'))
-        if (line.size() > 2 && line.find("# [view NAME]") != 0) text += line.substr(2) + "\n";
-    const auto view = config_of(text).views.at("blogs.by_author");
+    for (const auto& line : split_list(sample.substr(from, sample.find("\n\n", from) - from), '\n')) text += line.substr(2) + '\n';
+    return text;
+}
+
+BOOST_AUTO_TEST_CASE(the_examples_work_without_their_comment_signs) {
+    const auto view = config_of(example_of("view blogs.by_author")).views.at("blogs.by_author");
     BOOST_TEST((*view.cache == 10min));
     BOOST_TEST((*view.throttle == std::vector<std::string>{"anon", "user"}));
     BOOST_TEST(*view.log == "info");
+    const auto model = config_of(example_of("model auth.user")).models.at("auth.user");
+    BOOST_TEST((*model.ops == std::vector<std::string>{"get", "fetch"}));
+    BOOST_TEST((*model.timeout == 15min));
+    BOOST_TEST(*model.lock == "on");
 }
 
 BOOST_AUTO_TEST_CASE(the_defaults_are_these) {
@@ -155,15 +165,16 @@ BOOST_AUTO_TEST_CASE(windows_newlines_a_byte_order_mark_and_no_last_newline_are_
 BOOST_AUTO_TEST_CASE(a_missing_file_and_a_folder_are_told_in_one_sentence) {
     const TemporaryFolder folder;
     const auto missing = folder / "recto.ini";
-    BOOST_TEST(mistakes_of(load_config(missing, {}, kViews)) == "cannot open " + missing.string() + ": No such file or directory");
-    BOOST_TEST(mistakes_of(load_config(folder.path(), {}, kViews)) == "cannot read " + folder.path().string() + ": Is a directory");
+    BOOST_TEST(mistakes_of(load_config(missing, {}, kViews, kModels)) == "cannot open " + missing.string() + ": No such file or directory");
+    BOOST_TEST(mistakes_of(load_config(folder.path(), {}, kViews, kModels)) ==
+               "cannot read " + folder.path().string() + ": Is a directory");
 }
 
 BOOST_AUTO_TEST_CASE(a_file_is_named_as_it_was_given) {
     const TemporaryFolder folder;
     const auto file = folder / "my.ini";
     std::ofstream(file) << "[cache]\ntimeout = 80ms\n";
-    const auto loaded = load_config(file, {}, kViews);
+    const auto loaded = load_config(file, {}, kViews, kModels);
     BOOST_TEST((loaded.config.cache_timeout == 80ms));
     BOOST_TEST(find_effective(loaded, "cache", "timeout")->origin == file.string() + ":2");
 }
@@ -209,13 +220,15 @@ BOOST_AUTO_TEST_CASE(the_shape_of_a_line_is_checked) {
 
 BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
     const auto cache = " Known: servers, timeout, memory, max_item, prefix, short_ttl, stale_while_revalidate, stale_if_error, patience"s;
-    const auto sections = "site, server, store, cache, throttle, log, view NAME"s;
+    const auto sections = "site, server, store, cache, throttle, log, view NAME, model NAME"s;
     const auto views = "blogs.by_author, blog, blog.detail, blog2"s;
     const Case cases[] = {
         {"[cache]\ntimeuot = 80ms", "recto.ini:2: [cache] timeuot = 80ms: unknown name, did you mean timeout?" + cache},
         {"[cache]\nTimeout = 80ms", "recto.ini:2: [cache] Timeout = 80ms: unknown name, did you mean timeout?" + cache},
         {"[cache]\nserver = a:1", "recto.ini:2: [cache] server = a:1: unknown name, did you mean servers?" + cache},
-        {"[cache]\nsize = 1MB", "recto.ini:2: [cache] size = 1MB: unknown name; known: servers, timeout, memory, max_item, prefix, short_ttl, stale_while_revalidate, stale_if_error, patience"},
+        {"[cache]\nsize = 1MB",
+         "recto.ini:2: [cache] size = 1MB: unknown name; known: servers, timeout, memory, max_item, prefix, short_ttl, "
+         "stale_while_revalidate, stale_if_error, patience"},
         {"[cahce]\nx = 1", "recto.ini:1: [cahce]: unknown section, did you mean cache? Known: " + sections},
         {"[Log]", "recto.ini:1: [Log]: unknown section, did you mean log? Known: " + sections},
         {"[database]", "recto.ini:1: [database]: unknown section; known: " + sections},
@@ -243,6 +256,29 @@ BOOST_AUTO_TEST_CASE(what_stands_twice_is_told_with_both_lines) {
         {"[throttle]\nmine = 1/s\nmine = 2/s\n", "recto.ini:3: [throttle] mine = 2/s: is set already at line 2"},
     };
     check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_s_mistakes_are_told) {
+    const auto models = "*.*, auth.*, auth.token, auth.user, blog.*, blog.post"s;
+    const auto ops = "expected get, fetch, count, aggregate, exists or all, separated by commas, or none, such as get, fetch"s;
+    const Case cases[] = {
+        {"[model auth.usr]", "recto.ini:1: [model auth.usr]: unknown model, did you mean auth.user? Known: " + models},
+        {"[model shop.*]", "recto.ini:1: [model shop.*]: unknown model; known: " + models},
+        {"[model *]", "recto.ini:1: [model *]: unknown model, did you mean *.*? Known: " + models},
+        {"[model]", "recto.ini:1: [model]: expected the name of a model, such as [model auth.user] or [model auth.*]"},
+        {"[modle auth.user]",
+         "recto.ini:1: [modle auth.user]: unknown section, did you mean model NAME? Known: site, server, store, cache, "
+         "throttle, log, view NAME, model NAME"},
+        {"[model auth.user]\nops = get, fecth", "recto.ini:2: [model auth.user] ops = get, fecth: " + ops},
+        {"[model auth.user]\nops = get,,fetch", "recto.ini:2: [model auth.user] ops = get,,fetch: " + ops},
+        {"[model auth.user]\nops =", "recto.ini:2: [model auth.user] ops = : " + ops},
+        {"[model auth.user]\ntimeout = 31d", "recto.ini:2: [model auth.user] timeout = 31d: expected 1s to 30d, such as 15min"},
+        {"[model auth.user]\nlock = yes", "recto.ini:2: [model auth.user] lock = yes: expected on or off"},
+        {"[model auth.user]\nlocal_get = on", "recto.ini:2: [model auth.user] local_get = on: unknown name; known: ops, timeout, lock"},
+    };
+    check_mistakes(cases);
+    BOOST_TEST(mistakes_of(parse("", {{"RECTO_MODEL__OPS", "get"}})) ==
+               "RECTO_MODEL__OPS=get: a model is set in the file only, in [model NAME]");
 }
 
 BOOST_AUTO_TEST_CASE(all_are_told_at_once_by_line) {
@@ -313,6 +349,17 @@ BOOST_AUTO_TEST_CASE(each_row_sets_its_own_field) {
     }
     for (std::size_t i = 0; i < configs.size(); ++i)
         for (std::size_t j = 0; j < i; ++j) BOOST_TEST((configs[i] != configs[j]), "rows " << i << " and " << j);
+}
+
+BOOST_AUTO_TEST_CASE(a_model_has_ops_a_timeout_and_a_lock) {
+    const auto config =
+        config_of("[model auth.user]\nops = get, fetch\ntimeout = 15min\nlock = off\n[model blog.*]\nops = none\n[model *.*]\nops = all");
+    const auto& user = config.models.at("auth.user");
+    BOOST_TEST(*user.ops == (std::vector<std::string>{"get", "fetch"}), boost::test_tools::per_element());
+    BOOST_TEST((user.timeout == 15min));
+    BOOST_TEST(user.lock.value() == "off");
+    BOOST_TEST(config.models.at("blog.*").ops.value().empty());
+    BOOST_TEST(config.models.at("*.*").ops.value().at(0) == "all");
 }
 
 BOOST_AUTO_TEST_CASE(levels_are_four_words) {
