@@ -1,0 +1,168 @@
+// cache_bench - what the cache costs inside the program, without nginx and FastCGI: nanoseconds for one operation, by threads.
+//
+// `hit` is Cache alone; `answer` is a whole request to /api/blogs from its parameters to the header block (route, throttle, key, cache,
+// headers), without its log line. memcached is a real one on a unix socket.
+#include <libmemcached/memcached.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "fcgi/handlers.hpp"
+#include "fcgi/view_exchange.hpp"
+#include "tests/support/memcached_server.hpp"
+#include "tests/support/temporary_folder.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kRound = 400ms;
+constexpr int kRounds = 5;
+
+// Operations of all threads together in a round, as nanoseconds of one thread for one of them. The median of the rounds.
+double nanoseconds(int threads, const std::function<void(int)>& operation) {
+    std::vector<double> rounds;
+    for (int round = 0; round < kRounds; ++round) {
+        std::atomic<bool> ending = false;
+        std::vector<std::future<double>> workers;
+        for (int thread = 0; thread < threads; ++thread)
+            workers.push_back(std::async(std::launch::async, [&, thread] {
+                std::size_t count = 0;
+                const auto begin = Clock::now();
+                for (; !ending.load(std::memory_order_relaxed); ++count) operation(thread);
+                return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() /
+                       static_cast<double>(std::max<std::size_t>(count, 1));
+            }));
+        std::this_thread::sleep_for(kRound);
+        ending = true;
+        double sum = 0;
+        for (auto& worker : workers) sum += worker.get();
+        rounds.push_back(sum / threads);
+    }
+    std::ranges::sort(rounds);
+    return rounds[kRounds / 2];
+}
+
+// Processors that these threads have at once.
+int at_once(int threads) { return std::min(threads, static_cast<int>(std::thread::hardware_concurrency())); }
+
+void row(const char* what, const std::function<void(int)>& operation) {
+    std::printf("%-44s", what);
+    for (const int threads : {1, 4, 16})  // a thread that waits for a processor is no cost of ours
+        std::printf("  %10.0f", nanoseconds(threads, operation) * at_once(threads) / threads);
+    std::printf("\n");
+    std::fflush(stdout);
+}
+
+struct Program {
+    TemporaryFolder folder;
+    MemcachedServer server{folder / "m"};
+    Config config = parsed();
+    Site site{config};
+    Throttle throttle = Throttle::open(throttle_options(config));
+    Application application{site, throttle, all_views(), make_handlers(site)};
+
+    Config parsed() {
+        const auto path = folder.path().string();
+        auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = run\n[cache]\nservers = unix:" + path +
+                                       "/m\ntimeout = 5s\n[throttle]\nbench = 100000/second\n[view blogs.by_author]\nthrottle = bench\n",
+                                   "bench.ini", {}, view_names());
+        migrate(store_options(loaded.config));
+        return loaded.config;
+    }
+
+    Request request(int author) {
+        Request request;
+        request.method = "GET";
+        request.path = "/api/blogs";
+        request.query = "author_id=" + std::to_string(author);
+        request.address = "192.0.2.1";
+        request.request_id = "0123456789abcdef0123456789abcdef";
+        request.headers = {{"host", "example.org"}, {"user-agent", "bench"}, {"accept-encoding", "gzip"}};
+        return request;
+    }
+
+    // The time of an answer from memory; what isn't there yet is computed.
+    void ask(int author) {
+        const auto exchange = application.begin(request(author));
+        auto response = exchange->without_waiting();
+        while (!response) response = exchange->to_the_end([] {});
+        head_bytes += header_block(*response).size();
+    }
+    std::atomic<std::size_t> head_bytes = 0;
+};
+
+void add_posts(Site& site, int count) {
+    (void)site.auth.add_user("Ann");
+    for (int i = 0; i < count; ++i)
+        (void)site.blog.create({.title = "Title " + std::to_string(i),
+                                .body = std::string(300, 'x'),
+                                .status = PostStatus::published,
+                                .published_at = time_now() - 1h,
+                                .authors = {{"Ann"}}},
+                               time_now());
+}
+
+std::string name(int i) { return "recto:bench:" + std::to_string(i); }
+
+// What one round trip for many keys would save.
+void print_mget(const std::string& socket) {
+    constexpr int kKeys = 8;
+    auto* const handle = memcached_create(nullptr);
+    memcached_server_add_unix_socket(handle, socket.c_str());
+    const std::string value(3500, 'x');
+    std::vector<std::string> names;
+    for (int i = 0; i < kKeys; ++i) names.push_back(name(i));
+    for (const auto& key : names) memcached_set(handle, key.data(), key.size(), value.data(), value.size(), 0, 0);
+    std::vector<const char*> keys;
+    std::vector<std::size_t> sizes;
+    for (const auto& key : names) keys.push_back(key.data()), sizes.push_back(key.size());
+    const auto one = nanoseconds(1, [&](int) {
+        std::size_t size = 0;
+        std::uint32_t flags = 0;
+        memcached_return_t rc{};
+        std::free(memcached_get(handle, keys[0], sizes[0], &size, &flags, &rc));
+    });
+    const auto many = nanoseconds(1, [&](int) {
+        memcached_mget(handle, keys.data(), sizes.data(), keys.size());
+        memcached_return_t rc{};
+        while (auto* const result = memcached_fetch_result(handle, nullptr, &rc)) memcached_result_free(result);
+    });
+    std::printf("%-44s  %10.0f\n%-44s  %10.0f\n", "memcached: one key, one round trip", one, "memcached: one of 8 keys, one mget",
+                many / kKeys);
+    memcached_free(handle);
+}
+
+}  // namespace
+
+int main() {
+    Program program;
+    auto& cache = program.site.cache;
+    add_posts(program.site, 10);
+    const Follower follower(program.site.store.clock(), program.site.store.change_source());
+    program.ask(1);
+    const auto key = ViewRequest(*find_view("/api/blogs"), "author_id=1").cache_key();
+
+    std::printf("nanoseconds of processor for one operation%15s%12s%12s\n", "1 thread", "4 threads", "16 threads");
+    row("hit in process memory", [&](int) { (void)cache.look_in_memory(key, time_now()); });
+    row("answer from process memory, one key", [&](int) { program.ask(1); });
+    row("answer from process memory, 100 keys",
+        [&, n = std::array<int, 16>{}](int thread) mutable { program.ask(1 + n[static_cast<std::size_t>(thread)]++ % 100); });
+    row("hit in memcached", [&](int) { (void)cache.look_in_memcached(key, time_now()); });
+    row("miss: an author without posts, both levels", [&](int thread) {
+        thread_local int number = 0;
+        program.ask(1000 + thread * 10'000'000 + number++);
+    });
+    print_mget(program.folder / "m");
+}
