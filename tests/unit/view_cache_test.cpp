@@ -1,4 +1,4 @@
-// The numbers are those of README, "What is cached": the rules of the view cache.
+// The numbers are those of the rules in etc/doc/caching.md.
 #define BOOST_TEST_MODULE view_cache
 #include "fcgi/view_cache.hpp"
 

@@ -1,5 +1,5 @@
 // Requests through the whole of the program but for FastCGI, with views made for the purpose; memcached and the database are real.
-// The numbers are those of README, "What is cached": the rules of the view cache.
+// The numbers are those of the rules in etc/doc/caching.md.
 #define BOOST_TEST_MODULE view_exchange
 #include "fcgi/view_exchange.hpp"
 
