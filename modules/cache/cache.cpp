@@ -122,11 +122,14 @@ public:
         return lookup;
     }
 
-    [[nodiscard]] CacheLookup from_memcached(std::string_view key, const Look& look) {
-        const auto name = name_of(key, look.clock.epoch());
+    [[nodiscard]] std::optional<CacheEntry> stored(std::string_view key, std::uint64_t epoch) {
+        const auto name = name_of(key, epoch);
         const auto item = memcached_.get(prefix_ + hex(name));
-        if (!item) return {};
-        auto entry = decode_entry(item->view(), name);
+        return item ? decode_entry(item->view(), name) : std::nullopt;
+    }
+
+    [[nodiscard]] CacheLookup from_memcached(std::string_view key, const Look& look) {
+        auto entry = stored(key, look.clock.epoch());
         if (!entry) return {};
         auto lookup = judged(std::make_shared<const CacheEntry>(std::move(*entry)), key, look);
         if (lookup.entry) memory_.put(lookup.entry, look.now);
@@ -236,6 +239,8 @@ CacheLookup Cache::look(std::string_view key, TimePoint now, Subject subject) {
     auto lookup = look_in_memory(key, now, subject);
     return lookup.state == recto::State::fresh ? lookup : look_further(key, now, subject);
 }
+
+std::optional<CacheEntry> Cache::stored_in_memcached(std::string_view key) { return state_->stored(key, store().clock().read().epoch()); }
 
 CacheLookup Cache::judge(const CacheHit& entry, std::string_view key, TimePoint now) {
     const auto clock = store().clock().read();

@@ -100,6 +100,9 @@ public:
     [[nodiscard]] CacheLookup look_further(std::string_view key, TimePoint now, Subject = kFunctions);  // once memory had nothing fresh
     [[nodiscard]] CacheLookup look(std::string_view key, TimePoint now, Subject = kFunctions);          // memory, then further
 
+    // What memcached has under the key, right or not: for the operator.
+    [[nodiscard]] std::optional<CacheEntry> stored_in_memcached(std::string_view key);
+
     // Whether an entry that was made meanwhile is right for who asks now.
     [[nodiscard]] CacheLookup judge(const CacheHit& entry, std::string_view key, TimePoint now);
 

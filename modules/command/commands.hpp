@@ -15,6 +15,7 @@ void add_token(CLI::App& program, Operator& op);
 void add_post(CLI::App& program, Operator& op);
 void add_import(CLI::App& program, Operator& op);
 void add_cache(CLI::App& program, Operator& op);
+void add_cache_explain(CLI::App& cache, Operator& op);
 void add_throttle(CLI::App& program, Operator& op);
 void add_routes(CLI::App& program, Operator& op);
 

@@ -9,7 +9,8 @@ namespace {
 
 void print(const ImportReport& report) {
     for (const auto& problem : report.problems) std::fprintf(stderr, "%s\n", problem.c_str());
-    for (const auto& file : report.left) std::fprintf(stderr, "%s: edited in Recto since; left as it is (--force takes the file)\n", file.c_str());
+    for (const auto& file : report.left)
+        std::fprintf(stderr, "%s: edited in Recto since; left as it is (--force takes the file)\n", file.c_str());
     std::printf("added %d, updated %d, unchanged %d, left %zu, not read %zu\n", report.added, report.updated, report.unchanged,
                 report.left.size(), report.problems.size());
 }
@@ -17,7 +18,8 @@ void print(const ImportReport& report) {
 }  // namespace
 
 void add_import(CLI::App& program, Operator& op) {
-    auto* const command = program.add_subcommand("import", "Takes in a folder of Markdown files with YAML front matter; again changes nothing");
+    auto* const command =
+        program.add_subcommand("import", "Takes in a folder of Markdown files with YAML front matter; again changes nothing");
     auto* const folder = command->add_option("DIR", "The folder")->required();
     const auto force = std::make_shared<bool>(false);
     command->add_flag("--force", *force, "Also over posts that were edited in Recto since");

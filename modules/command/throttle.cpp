@@ -83,7 +83,10 @@ void add_throttle(CLI::App& program, Operator& op) {
     const auto target = std::make_shared<Target>();
     auto* const by_address = show->add_option("--address", target->address, "An address")->check(kAddress);
     show->add_option("--user", target->user, "A user's name")->excludes(by_address);
-    auto* const top = show->add_option("--top", "How many records")->default_str(std::to_string(kDefaultTop))->force_callback()->check(CLI::Range(1, 1000));
+    auto* const top = show->add_option("--top", "How many records")
+                          ->default_str(std::to_string(kDefaultTop))
+                          ->force_callback()
+                          ->check(CLI::Range(1, 1000));
     show->final_callback([&op, target, top] {
         const bool one_client = !target->address.empty() || !target->user.empty();
         one_client ? show_client(op, *target) : show_fullest(op, top->as<std::size_t>());

@@ -40,7 +40,9 @@ void add_token(CLI::App& program, Operator& op) {
     token->add_subcommand("list", "Prints all tokens, without their secret")->final_callback([&op] { list(op); });
 
     auto* const revoke_command = token->add_subcommand("revoke", "Ends a token");
-    auto* const id = revoke_command->add_option("ID", "As `recto token list` prints it")->required()->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 53));
+    auto* const id = revoke_command->add_option("ID", "As `recto token list` prints it")
+                         ->required()
+                         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 53));
     revoke_command->final_callback([&op, id] { revoke(op, id->as<std::int64_t>()); });
 }
 

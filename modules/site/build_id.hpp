@@ -1,14 +1,11 @@
-// build_id.hpp - names this very build of the program, so that it doesn't read what another build has cached.
+// build_id.hpp - names this very build, so that it doesn't read what another one has cached.
 //
-// Threads:  safe to call from any thread.
-// Source:   the GNU build id that the linker writes (ld --build-id); dl_iterate_phdr(3).
+// Threads:  immutable.
+// Source:   the Makefile hashes the libraries that both programs are linked from, and writes it into each.
 #pragma once
-
-#include <string>
 
 namespace recto {
 
-// 40 hexadecimal digits; empty if the program was linked without one.
-[[nodiscard]] std::string build_id();
+extern const char* const kBuildId;  // 40 hexadecimal digits
 
 }  // namespace recto

@@ -32,7 +32,7 @@ CacheOptions cache_options(const Config& config) {
                          .memory = config.cache_memory,
                          .max_item = config.cache_max_item,
                          .prefix = config.cache_prefix,
-                         .build = build_id(),
+                         .build = kBuildId,
                          .stale_while_revalidate = config.cache_stale_while_revalidate,
                          .stale_if_error = config.cache_stale_if_error,
                          .patience = config.cache_patience};

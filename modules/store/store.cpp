@@ -46,6 +46,8 @@ std::span<const Value> as_span(std::initializer_list<Value> values) { return {va
 
 }  // namespace
 
+bool is_table_tag(std::string_view tag) { return !tag.empty() && coarse_tag(tag) == tag; }
+
 std::string tag_of_all_finer(std::string_view table_tag) { return std::string(table_tag) + ":*"; }
 
 // --- Snapshot

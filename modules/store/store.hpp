@@ -79,6 +79,9 @@ private:
 
 class Store;
 
+// Whether it is the tag of a whole table: `post`.
+[[nodiscard]] bool is_table_tag(std::string_view tag);
+
 // What each read under a finer tag of the table depends on beside it: `post:*`. Only whoever invalidates the whole table by name changes
 // it.
 [[nodiscard]] std::string tag_of_all_finer(std::string_view table_tag);
