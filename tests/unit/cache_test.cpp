@@ -732,6 +732,7 @@ BOOST_AUTO_TEST_CASE(a_database_that_cannot_be_read_leaves_entries_unverified_fo
 
 BOOST_AUTO_TEST_CASE(a_hot_entry_that_was_dear_is_made_early_by_few) {
     Site site;
+    const Follower follower(site.store.clock(), site.store.change_source());  // keeps the lease while we count
     const auto reading = site.store.clock().read();
     const auto reads = reads_of(reading.epoch(), reading.synced());
     site.cache.put({.key = "dear", .bytes = "x", .reads = reads, .ttl = 60s, .begun = kNow, .ended = kNow + 100ms});
