@@ -48,7 +48,10 @@ std::string numbers(const std::vector<int>& all) {
 // The versions of one post; number 0 is that it isn't there.
 class History::Timeline {
 public:
-    Timeline() { versions_.push_back({.post = 0, .version = 0, .authors = {}, .begun = Moment::min(), .committed_by = Moment::min(), .visible_by = Moment::min()}); }
+    Timeline() {
+        versions_.push_back(
+            {.post = 0, .version = 0, .authors = {}, .begun = Moment::min(), .committed_by = Moment::min(), .visible_by = Moment::min()});
+    }
 
     void add(const Write& write) { versions_.push_back(write); }
 
@@ -109,8 +112,8 @@ public:
 private:
     // What all answers so far have shown: no later reader may be shown less.
     struct Seen {
-        Moment moment = Moment::min();     // of the newest answer, at the earliest
-        std::vector<std::size_t> oldest;   // by post: the version
+        Moment moment = Moment::min();    // of the newest answer, at the earliest
+        std::vector<std::size_t> oldest;  // by post: the version
     };
 
     struct Event {
@@ -123,7 +126,7 @@ private:
 
     // What an answer says of one post, and which versions it may mean.
     struct Candidates {
-        const Shown* shown;               // null: it is left out
+        const Shown* shown;                // null: it is left out
         std::size_t written, seen, begun;  // the oldest versions allowed for two reasons, and the newest one
         std::vector<std::size_t> versions;
     };
@@ -148,7 +151,7 @@ private:
     std::optional<Wrong> look_at(const Read& read, const Seen& seen) {
         if (auto wrong = find_candidates(read, seen)) return wrong;
         const auto moment = first_common_moment(seen.moment);
-        if (!moment) return Wrong::of_no_moment;
+        if (!moment) return first_common_moment(Moment::min()) ? Wrong::older_than_shown : Wrong::of_no_moment;
         seen_.moment = std::max(seen_.moment, *moment);
         for (std::size_t post = 0; post < candidates_.size(); ++post)
             seen_.oldest[post] = std::max(seen_.oldest[post], *version_from(post, *moment));
@@ -227,8 +230,10 @@ private:
     [[nodiscard]] std::string story(Wrong what, const Read& read) const {
         std::string text = "read " + std::to_string(verdict_.reads) + " (" + read.reader + ", author " + std::to_string(read.author) +
                            ", answered at " + since(read.begun, read.ended) + "): " + std::string(in_words(what)) + '\n';
+        const auto is_unexplained = [](const Candidates& candidate) { return candidate.versions.empty(); };
+        const bool is_of_all = std::ranges::none_of(candidates_, is_unexplained);
         for (std::size_t post = 0; post < candidates_.size(); ++post)
-            if (what == Wrong::of_no_moment || candidates_[post].versions.empty()) text += story_of(post, read);
+            if (is_of_all || is_unexplained(candidates_[post])) text += story_of(post, read);
         return text;
     }
 

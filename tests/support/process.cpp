@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -60,6 +64,23 @@ Process::Process(const std::vector<std::string>& command, const ProcessSetup& se
     if (error != 0) throw std::system_error(error, std::generic_category(), "cannot start " + command[0]);
 }
 
+Process Process::forked(const std::function<void()>& work) {
+    const auto parent = ::getpid();
+    Process child;
+    child.pid_ = ::fork();
+    if (child.pid_ < 0) throw std::system_error(errno, std::generic_category(), "cannot fork");
+    if (child.pid_ > 0) return child;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    try {
+        work();
+        ::_exit(0);
+    } catch (const std::exception& problem) {
+        std::fprintf(stderr, "forked process: %s\n", problem.what());
+        ::_exit(1);
+    }
+}
+
 Process::Process(Process&& other) noexcept : pid_(std::exchange(other.pid_, 0)) {}
 
 Process& Process::operator=(Process&& other) noexcept {
@@ -77,7 +98,8 @@ void Process::signal(int number) const {
 
 void Process::freeze() const {
     signal(SIGSTOP);
-    if (pid_ > 0) ::waitpid(pid_, nullptr, WUNTRACED);
+    siginfo_t ignored{};
+    if (pid_ > 0) ::waitid(P_PID, static_cast<id_t>(pid_), &ignored, WSTOPPED | WEXITED | WNOWAIT);  // returns, too, if it stood still
 }
 
 std::optional<int> Process::wait(std::chrono::milliseconds timeout) {

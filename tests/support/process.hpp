@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,11 @@ class Process {
 public:
     // `command[0]` is looked for in PATH. Throws if it can't be started.
     explicit Process(const std::vector<std::string>& command, const ProcessSetup& setup = {});
+
+    // A copy of the test, which must have one thread only. Ends with 0 when the work is done, with 1 and its reason on standard error when
+    // it throws, and with the test.
+    [[nodiscard]] static Process forked(const std::function<void()>& work);
+
     Process(Process&& other) noexcept;
     Process& operator=(Process&& other) noexcept;
     ~Process();  // kill -9, and waits
@@ -34,6 +40,8 @@ public:
     void kill();  // -9, and waits
 
 private:
+    Process() = default;
+
     pid_t pid_ = 0;
 };
 

@@ -62,7 +62,7 @@ std::string done(const CommandResult& result) {
 
 Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_unix(folder_ / "recto.sock")) {
     write_configuration(options.ini);
-    memcached_.emplace(folder_ / "memcached.sock");
+    memcached_.emplace(folder_ / "memcached.sock", options.memcached);
     (void)done(recto({"migrate"}));
     for (int i = 0; i < options.workers; ++i) start_worker();
     start_nginx();

@@ -19,7 +19,8 @@ namespace recto {
 
 struct ServiceOptions {
     int workers = 2;
-    std::string ini;  // lines added to recto.ini
+    std::string ini;                          // lines added to recto.ini
+    std::vector<std::string> memcached = {};  // its own options, such as {"-m", "1"}
 };
 
 struct CommandResult {

@@ -67,8 +67,8 @@ BOOST_AUTO_TEST_CASE(an_answer_may_be_any_state_from_the_question_to_the_answer)
         int begun, ended;
         std::vector<Shown> answer;
     } const rows[]{
-        {0, 5, kNothing}, {0, 10, kFirst}, {15, 16, kNothing}, {15, 16, kFirst},  {20, 25, kNothing}, {21, 22, kFirst},
-        {25, 35, kBoth},  {25, 35, kFirst}, {41, 42, kBoth},   {41, 55, kNewest}, {61, 90, kNewest},  {5, 90, kBoth},
+        {0, 5, kNothing}, {0, 10, kFirst},  {15, 16, kNothing}, {15, 16, kFirst},  {20, 25, kNothing}, {21, 22, kFirst},
+        {25, 35, kBoth},  {25, 35, kFirst}, {41, 42, kBoth},    {41, 55, kNewest}, {61, 90, kNewest},  {5, 90, kBoth},
     };
     for (const auto& row : rows) {
         BOOST_TEST_CONTEXT(row.begun << " to " << row.ended) {
