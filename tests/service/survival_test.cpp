@@ -399,66 +399,6 @@ BOOST_AUTO_TEST_CASE(answers_are_right_again_soon_after_the_shared_memory_was_re
     BOOST_TEST(first_wrong == "");
 }
 
-BOOST_AUTO_TEST_CASE(no_read_is_older_than_a_write_acknowledged_or_data_shown_before_it_began) {
-    constexpr int kReaders = 4;
-    Service service(unlimited(2));
-    add_authors(service);
-    std::array<std::atomic<int>, 4> acknowledged{};
-    std::array<std::atomic<int>, 4> shown{};
-    std::atomic<int> reads = 0;
-    std::atomic<int> failed = 0;
-    std::atomic<bool> stopping = false;
-    std::mutex mutex;
-    std::vector<std::string> violations;
-    const auto read = [&](HttpClient& client, int of) {
-        const auto index = static_cast<std::size_t>(of);
-        const int written = acknowledged[index];
-        const int seen = shown[index];
-        const auto answer = client.get(author(of));
-        if (answer.status != 200) {
-            ++failed;
-            return;
-        }
-        const int found = counter_in(answer.body);
-        if (found < std::max(written, seen)) {
-            const std::lock_guard lock(mutex);
-            violations.push_back("author " + std::to_string(of) + " read " + std::to_string(reads) + ": found " + std::to_string(found) +
-                                 ", acknowledged " + std::to_string(written) + ", shown " + std::to_string(seen) + ' ' +
-                                 answer.header("cache-status"));
-        }
-        for (int before = shown[index]; before < found && !shown[index].compare_exchange_weak(before, found);) {
-        }
-        ++reads;
-    };
-    std::vector<std::jthread> readers;
-    const SetAtEnd stop_readers{stopping};
-    for (int i = 0; i < kReaders; ++i)
-        readers.emplace_back([&, i] {
-            auto client = service.client();
-            for (int request = 0; !stopping; ++request) read(client, 1 + (i + request) % 3);
-        });
-
-    int writes = 0;
-    int kills = 0;
-    for (const auto end = Clock::now() + 4s; Clock::now() < end || reads < 3000; ++writes) {
-        const int of = 1 + writes % 3;
-        const int counter = acknowledged[static_cast<std::size_t>(of)] + 1;
-        set_counter(service, of, counter);
-        acknowledged[static_cast<std::size_t>(of)] = counter;
-        if (writes % 25 != 24) continue;
-        ++kills;
-        service.workers().front().kill();
-        service.workers().erase(service.workers().begin());
-        service.start_worker();
-    }
-    stopping = true;
-    for (auto& reader : readers) reader.join();
-    BOOST_TEST_MESSAGE(writes << " writes, " << reads << " reads, " << kills << " kills, " << failed << " failed");
-    BOOST_TEST(violations.size() == 0u, (violations.empty() ? std::string() : violations.front()));
-    BOOST_TEST(failed <= kReaders * kills);
-    BOOST_TEST(kills > 0);
-}
-
 BOOST_AUTO_TEST_CASE(every_event_of_four_workers_is_once_and_whole_in_the_log_and_its_backups) {
     Service service(unlimited(4, "[log]\nmax_bytes = 64KB\nmax_record = 16KB\nbackup_count = 1000\n"));
     Load load(service, 8, same_view);
