@@ -10,6 +10,8 @@ namespace recto {
 void add_check(CLI::App& program, Operator& op);
 void add_show_config(CLI::App& program, Operator& op);
 void add_migrate(CLI::App& program, Operator& op);
+void add_backup(CLI::App& program, Operator& op);
+void add_restore(CLI::App& program, Operator& op);
 void add_user(CLI::App& program, Operator& op);
 void add_token(CLI::App& program, Operator& op);
 void add_post(CLI::App& program, Operator& op);

@@ -15,6 +15,8 @@ void add_commands(CLI::App& program, Operator& op) {
     add_check(program, op);
     add_show_config(program, op);
     add_migrate(program, op);
+    add_backup(program, op);
+    add_restore(program, op);
     add_user(program, op);
     add_token(program, op);
     add_post(program, op);

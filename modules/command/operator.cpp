@@ -21,11 +21,16 @@ const LoadedConfig& Operator::loaded() {
     return loaded_.emplace(std::move(loaded));
 }
 
-Site& Operator::site() {
-    if (site_) return *site_;
+void Operator::enter() {
+    if (log_) return;
     become_owner_of(config().data);
     ::umask(0027);
     log_ = std::make_unique<LogSession>(log_options(config()));
+}
+
+Site& Operator::site() {
+    if (site_) return *site_;
+    enter();
     site_ = std::make_unique<Site>(config());
     return *site_;
 }

@@ -31,7 +31,10 @@ public:
     [[nodiscard]] const LoadedConfig& loaded();
     [[nodiscard]] const Config& config() { return loaded().config; }
 
-    // Opens the log and everything else, once.
+    // Goes on as the owner of the site's files, with the log open. What a command needs other rights for (root's) comes before.
+    void enter();
+
+    // The same, and opens everything else, once.
     [[nodiscard]] Site& site();
 
 private:

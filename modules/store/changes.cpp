@@ -50,6 +50,7 @@ SqliteChangeSource::SqliteChangeSource(const StoreOptions& options, Triggers exp
     : connection_(options.file, Connection::Mode::write, options.busy_timeout), triggers_(std::move(expected)) {}
 
 bool SqliteChangeSource::moved() {
+    connection_.expect_in_place();
     const auto version = connection_.integer("PRAGMA data_version");
     const bool moved = version != data_version_;
     data_version_ = version;
@@ -57,6 +58,7 @@ bool SqliteChangeSource::moved() {
 }
 
 ChangeSet SqliteChangeSource::changes_since(std::uint64_t seq) {
+    connection_.expect_in_place();
     Transaction snapshot(connection_, "BEGIN");
     return read_changes(connection_, triggers_, seq);
 }

@@ -1,11 +1,12 @@
 #include "store/connection.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <thread>
 #include <utility>
 
 #include <sqlite3.h>
-#include <algorithm>
+#include <sys/stat.h>
 
 namespace recto {
 namespace {
@@ -22,6 +23,20 @@ int record_table(void* recording, int action, const char* table, const char*, co
     auto* tables = *static_cast<std::set<std::string>**>(recording);
     if (tables != nullptr && action == SQLITE_READ && table != nullptr) tables->insert(table);
     return SQLITE_OK;
+}
+
+int open_flags(Connection::Mode mode) {
+    switch (mode) {
+        case Connection::Mode::create:
+        case Connection::Mode::temporary:
+            return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+        case Connection::Mode::as_it_is_read_only:
+            return SQLITE_OPEN_READONLY;
+        case Connection::Mode::in_memory:
+            return SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
+        default:
+            return SQLITE_OPEN_READWRITE;
+    }
 }
 
 std::string_view type_name(int type) {
@@ -151,28 +166,30 @@ void Statement::fail(int code, std::string_view why) const {
 
 void Connection::Close::operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
 
-Connection::Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout) : file_(file) {
-    if (mode == Mode::in_memory) {
-        open(SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, busy_timeout);
-        return;
-    }
-    open(mode == Mode::create ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READWRITE, busy_timeout);
+Connection::Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout)
+    : file_(file), is_temporary_(mode == Mode::temporary) {
+    open(is_temporary_ ? "" : file, open_flags(mode), busy_timeout);
+    if (mode != Mode::read && mode != Mode::write && mode != Mode::create) return;
     set_up_file(busy_timeout);
     execute("PRAGMA temp_store = MEMORY");  // else each statement that fires triggers keeps its undo in a file
     // Not SQLITE_OPEN_READONLY: the last one to close must be able to tidy the log up.
     if (mode == Mode::read) execute("PRAGMA query_only = ON");
 }
 
-void Connection::open(int flags, std::chrono::milliseconds busy_timeout) {
+void Connection::open(const std::filesystem::path& file, int flags, std::chrono::milliseconds busy_timeout) {
     sqlite3* handle = nullptr;
-    const auto code = sqlite3_open_v2(file_.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
+    const auto code = sqlite3_open_v2(file.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     handle_.reset(handle);
-    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file_)) fail(code, "there is no such database; `recto migrate` makes one", "");
+    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file)) fail(code, "there is no such database; `recto migrate` makes one", "");
     if (code != SQLITE_OK) fail(code, std::string("cannot open: ") + sqlite3_errstr(code), "");
     sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout.count()));
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
     sqlite3_set_authorizer(handle, record_table, &recording_);
+    struct stat status {};
+    if (file.empty() || ::stat(file.c_str(), &status) != 0) return;
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
 }
 
 void Connection::set_up_file(std::chrono::milliseconds patience) {
@@ -240,14 +257,14 @@ std::int64_t Connection::last_insert_id() const { return sqlite3_last_insert_row
 
 bool Connection::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 
-void Connection::copy_to(const std::filesystem::path& target) {
-    Connection copy(target, Mode::create, std::chrono::milliseconds(0));
-    auto* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
-    if (backup == nullptr) copy.fail(sqlite3_extended_errcode(copy.handle_.get()), sqlite3_errmsg(copy.handle_.get()), "");
-    const auto step = sqlite3_backup_step(backup, -1);
-    const auto finish = sqlite3_backup_finish(backup);
-    if (step != SQLITE_DONE) copy.fail(step, std::string("cannot write the copy: ") + sqlite3_errstr(step), "");
-    if (finish != SQLITE_OK) copy.fail(finish, std::string("cannot write the copy: ") + sqlite3_errstr(finish), "");
+void Connection::expect_in_place() const {
+    struct stat status {};
+    if (::stat(file_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) return;
+    const auto name = file_.filename().string();
+    fail(SQLITE_READONLY_DBMOVED,
+         "it was moved away or replaced while in use. Stop the workers and remove " + name + "-wal and " + name +
+             "-shm, which belong to the file that was there; to put a backup in its place use `recto restore`",
+         "");
 }
 
 void Connection::fail(int code, std::string_view why, std::string_view sql) const { throw DatabaseError(code, say(file_, why, sql)); }

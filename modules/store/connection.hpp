@@ -21,6 +21,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <sys/types.h>
+
 #include "store/store.hpp"
 
 struct sqlite3;
@@ -64,7 +66,9 @@ private:
 
 class Connection {
 public:
-    enum class Mode { read, write, create, in_memory };
+    // as_it_is and as_it_is_read_only: none of the settings above, for files that may be damaged or are not ours to change. temporary: on
+    // the disk without a name, gone with the connection; what is given as the file is what its errors speak of.
+    enum class Mode { read, write, create, as_it_is, as_it_is_read_only, temporary, in_memory };
 
     Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout);
     Connection(const Connection&) = delete;
@@ -80,14 +84,17 @@ public:
     [[nodiscard]] bool has_open_rows() const { return open_rows_ > 0; }
     [[nodiscard]] const std::filesystem::path& file() const { return file_; }
 
-    // A consistent copy of what this connection sees. Never by reading the file: closing another descriptor of it would drop SQLite's
-    // locks of this process.
-    void copy_to(const std::filesystem::path& target);
+    [[nodiscard]] bool is_temporary() const { return is_temporary_; }
+
+    // Fails when the name no longer leads to the file that was opened: somebody moved it away or another one over it. What is read and
+    // written here then is nobody's database any more. Safe to call from any thread.
+    void expect_in_place() const;
 
     [[noreturn]] void fail(int code, std::string_view why, std::string_view sql) const;
 
 private:
     friend class Statement;
+    friend class PageCopy;
     struct Close {
         void operator()(sqlite3* connection) const;
     };
@@ -95,14 +102,17 @@ private:
         using is_transparent = void;
         std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
     };
-    void open(int flags, std::chrono::milliseconds busy_timeout);
+    void open(const std::filesystem::path& file, int flags, std::chrono::milliseconds busy_timeout);
     void set_up_file(std::chrono::milliseconds patience);
     void set_journal_mode();
     [[nodiscard]] Statement& idle_statement(std::string_view sql);
     void forget_idle_statements();
 
     std::filesystem::path file_;
+    const bool is_temporary_;
     std::unique_ptr<sqlite3, Close> handle_;
+    dev_t device_ = 0;
+    ino_t inode_ = 0;
     std::set<std::string>* recording_ = nullptr;  // where the authorizer writes the tables of the statement being prepared
     // By text; a second copy of a statement that is open already.
     std::unordered_map<std::string, std::vector<std::unique_ptr<Statement>>, TextHash, std::equal_to<>> statements_;

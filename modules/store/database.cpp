@@ -35,7 +35,9 @@ Database::Database(const StoreOptions& options)
       source_(options, expected_triggers_),
       clock_(ChangeClock::open(options.runtime_dir, source_)) {}
 
+// A new reader would open the new file beside the old one's log, so the writer, who has the old one, is asked.
 std::unique_ptr<Connection> Database::take_reader() {
+    writer_.expect_in_place();
     std::unique_ptr<Connection> reader;
     {
         const std::lock_guard lock(readers_mutex_);
@@ -69,7 +71,10 @@ bool Database::is_reading() const {
 }
 
 std::unique_ptr<WriteQueue::Turn> Database::wait_for_turn() {
-    if (auto turn = queue_.wait(options_.busy_timeout)) return turn;
+    if (auto turn = queue_.wait(options_.busy_timeout)) {
+        writer_.expect_in_place();
+        return turn;
+    }
     writer_.fail(SQLITE_BUSY, "other threads write to it for too long", "");
 }
 

@@ -2,18 +2,14 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
+#include <set>
 #include <stdexcept>
 
-#include <fcntl.h>
-
 #include "clock/change_source.hpp"
-#include "util/file.hpp"
+#include "store/copy.hpp"
 
 namespace recto {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kMigrationPatience{60'000};  // another process may be copying the database first
 
@@ -35,24 +31,13 @@ void refuse_foreign(Connection& connection, std::int64_t version) {
     throw std::runtime_error(connection.file().string() + ": it has tables, but not Recto's; give another file");
 }
 
-// Closed to others: tokens are in it. Only a file that isn't there yet is touched: closing a descriptor of an open database would drop
-// SQLite's locks on it.
-void make_private_file(const fs::path& file) {
-    make_directories(file.parent_path());
-    const UniqueFd fd(::open(file.c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
-    if (!fd && errno != EEXIST) throw io_error("cannot make", file);
+void keep_copy(const StoreOptions& options, std::int64_t next_version) {
+    Connection source(options.file, Connection::Mode::read, options.busy_timeout);
+    copy_database(source, options.file.string() + ".before-" + std::to_string(next_version), [](Connection&) {});
 }
 
-void back_up(const StoreOptions& options, std::int64_t next_version) {
-    const fs::path target = options.file.string() + ".before-" + std::to_string(next_version);
-    const fs::path unfinished = target.string() + ".unfinished";
-    fs::remove(unfinished);
-    make_private_file(unfinished);
-    {
-        Connection source(options.file, Connection::Mode::read, options.busy_timeout);
-        source.copy_to(unfinished);
-    }
-    fs::rename(unfinished, target);
+bool is_current(Connection& connection, const Schema& schema) {
+    return schema_number_of(connection) == schema.number() && triggers_of(connection) == expected_triggers(schema);
 }
 
 // Also those that are not ours: a trigger we don't know may change data in ways we don't see.
@@ -63,18 +48,6 @@ void drop_triggers(Connection& connection) {
          rows.next();)
         drops.emplace_back(rows.text(0));
     for (const auto& drop : drops) connection.run_script(drop);
-}
-
-void expect_whole_references(Connection& connection) {
-    auto broken = connection.query("PRAGMA foreign_key_check");
-    if (!broken.next()) return;
-    throw std::runtime_error(connection.file().string() + ": a row of table " + std::string(broken.text(0)) +
-                             " refers to a row that isn't there; nothing was migrated");
-}
-
-void renew_epoch(Connection& connection) {
-    const auto old = static_cast<std::uint64_t>(connection.integer("SELECT epoch FROM clock WHERE id = 1"));
-    connection.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{static_cast<std::int64_t>(new_epoch(old))});
 }
 
 std::vector<Migration> apply(Connection& connection, std::int64_t version, const Schema& schema) {
@@ -89,6 +62,27 @@ std::vector<Migration> apply(Connection& connection, std::int64_t version, const
     connection.run_script(std::string(schema.triggers));
     connection.run_script("PRAGMA user_version = " + std::to_string(schema.number()));
     return applied;
+}
+
+// `post.slug`: what a database of that version has at least.
+std::set<std::string> columns_of(Connection& connection) {
+    std::set<std::string> columns;
+    for (auto rows = connection.query("SELECT t.name || '.' || c.name FROM sqlite_schema t JOIN pragma_table_info(t.name) c "
+                                      "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite~_%' ESCAPE '~'");
+         rows.next();)
+        columns.emplace(rows.text(0));
+    return columns;
+}
+
+std::set<std::string> expected_columns(const Schema& schema, std::int64_t version) {
+    Connection connection("", Connection::Mode::in_memory, std::chrono::milliseconds(0));
+    for (const auto& file : schema.migrations)
+        if (migration_of(file).number <= version) connection.run_script(std::string(file.text));
+    return columns_of(connection);
+}
+
+[[noreturn]] void refuse_others(const Connection& connection, const std::string& missing) {
+    throw std::runtime_error(connection.file().string() + ": it is not a Recto database, there is no " + missing + " in it");
 }
 
 }  // namespace
@@ -112,6 +106,40 @@ void expect_current_schema(Connection& connection) {
                              ": run `recto migrate`");
 }
 
+void expect_clock(Connection& connection) {
+    if (connection.integer("SELECT count(*) FROM pragma_table_info('clock') WHERE name IN ('id', 'seq', 'epoch', 'nonce')") != 4)
+        refuse_others(connection, "table clock");
+    if (connection.integer("SELECT count(*) FROM clock WHERE id = 1") != 1) refuse_others(connection, "row in the table clock");
+}
+
+void expect_known_tables(Connection& connection, const Schema& schema) {
+    expect_clock(connection);
+    const auto version = schema_number_of(connection);
+    refuse_newer(connection, version, schema);
+    const auto found = columns_of(connection);
+    for (const auto& column : expected_columns(schema, version))
+        if (!found.contains(column)) refuse_others(connection, column);
+}
+
+void expect_whole(Connection& connection) {
+    auto rows = connection.query("PRAGMA integrity_check(1)");
+    if (!rows.next() || rows.text(0) != "ok")
+        throw std::runtime_error(connection.file().string() + ": it is damaged: " + std::string(rows.text(0)));
+}
+
+void expect_whole_references(Connection& connection) {
+    auto broken = connection.query("PRAGMA foreign_key_check");
+    if (!broken.next()) return;
+    throw std::runtime_error(connection.file().string() + ": a row of table " + std::string(broken.text(0)) + " refers to a row of table " +
+                             std::string(broken.text(2)) + " that isn't there; look with `PRAGMA foreign_key_check`");
+}
+
+void renew_epoch(Connection& connection, std::uint64_t after) {
+    const auto old = static_cast<std::uint64_t>(connection.integer("SELECT epoch FROM clock WHERE id = 1"));
+    const auto renewed = new_epoch(std::max(old, after));
+    connection.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{static_cast<std::int64_t>(renewed)});
+}
+
 Triggers triggers_of(Connection& connection) {
     Triggers triggers;
     for (auto rows = connection.query("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' OR name = 'label_of_post' ORDER BY name");
@@ -127,6 +155,13 @@ Triggers expected_triggers(const Schema& schema) {
     return triggers_of(connection);
 }
 
+std::vector<Migration> bring_up(Connection& connection, const Schema& schema) {
+    if (is_current(connection, schema)) return {};
+    auto applied = apply(connection, schema_number_of(connection), schema);
+    expect_whole_references(connection);
+    return applied;
+}
+
 // All of it in one transaction: a database is at one version, with its triggers, or untouched. Whoever comes second waits at BEGIN and
 // finds nothing left to do.
 std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema) {
@@ -137,11 +172,10 @@ std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema
     const auto version = schema_number_of(connection);
     refuse_newer(connection, version, schema);
     refuse_foreign(connection, version);
-    if (version == schema.number() && triggers_of(connection) == expected_triggers(schema)) return {};
+    if (is_current(connection, schema)) return {};
 
-    if (version > 0 && version < schema.number()) back_up(options, version + 1);
-    auto applied = apply(connection, version, schema);
-    expect_whole_references(connection);
+    if (version > 0 && version < schema.number()) keep_copy(options, version + 1);
+    auto applied = bring_up(connection, schema);
     renew_epoch(connection);
     transaction.commit();
     return applied;

@@ -35,10 +35,25 @@ struct Schema {
 [[nodiscard]] std::int64_t schema_number_of(Connection& connection);
 void expect_current_schema(Connection& connection);
 
+// Of any version, so that it can be copied and told from somebody else's file.
+void expect_clock(Connection& connection);
+
+// What the migrations made, up to the version that the database says it has; it isn't newer than the schema. More in it does no harm.
+void expect_known_tables(Connection& connection, const Schema& schema);
+
+void expect_whole(Connection& connection);             // PRAGMA integrity_check
+void expect_whole_references(Connection& connection);  // no row refers to one that isn't there
+
+// Greater than the present one and `after`.
+void renew_epoch(Connection& connection, std::uint64_t after = 0);
+
 // Names and texts, sorted.
 using Triggers = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Triggers triggers_of(Connection& connection);
 [[nodiscard]] Triggers expected_triggers(const Schema& schema = current_schema());
+
+// Applies what is missing, and the triggers if they are others. Inside a transaction of a connection that doesn't enforce foreign keys.
+std::vector<Migration> bring_up(Connection& connection, const Schema& schema);
 
 // As migrate(options), to the given schema.
 std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema);

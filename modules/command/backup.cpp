@@ -1,0 +1,24 @@
+#include "store/backup.hpp"
+
+#include <cstdio>
+
+#include "command/commands.hpp"
+
+namespace recto {
+
+// Root's backup may lie where only root can write, so the log, which must not be root's, comes afterwards.
+void add_backup(CLI::App& program, Operator& op) {
+    auto* const command = program.add_subcommand("backup", "Copies the database into a file, while it is in use; checks the copy");
+    auto* const file = command->add_option("FILE", "The copy")->required();
+    const auto force = std::make_shared<bool>(false);
+    command->add_flag("--force", *force, "Also over a file that is there");
+    command->final_callback([&op, file, force] {
+        const auto target = file->as<std::string>();
+        const auto contents = back_up(store_options(op.config()), target, *force ? Existing::replace : Existing::refuse);
+        std::printf("%s: posts %ld, users %ld\n", target.c_str(), contents.posts, contents.users);
+        op.enter();
+        log_event("store.backup", {{"file", target}, {"posts", contents.posts}, {"users", contents.users}});
+    });
+}
+
+}  // namespace recto
