@@ -25,7 +25,7 @@ struct ChangeSet {
     std::uint64_t epoch = 0;  // never 0 in a database
     std::uint64_t seq = 0;    // of the last change
     std::uint64_t nonce = 0;  // random, renewed with each change: two histories never agree on seq and nonce
-    bool trusted = true;      // false: the triggers are not the expected ones, so changes may go unseen
+    bool trusted = true;      // false: the triggers are not the expected ones, or another file lies there: changes may go unseen
     std::vector<Change> changes;
 };
 

@@ -82,7 +82,8 @@ private:
         if (trusted)
             log_event("clock.trusted", {}, kLogger);
         else
-            log_event("clock.untrusted", json::object{{"error", "the database's triggers are not the expected ones; nothing is cached"}},
+            log_event("clock.untrusted",
+                      json::object{{"error", "the database's triggers are not the expected ones, or it was moved away; nothing is cached"}},
                       kLogger, Level::error);
     }
 

@@ -2,8 +2,11 @@
 
 #include <array>
 #include <limits>
+#include <utility>
 
 #include <sqlite3.h>
+
+#include "log/log.hpp"
 
 namespace recto {
 namespace {
@@ -50,20 +53,32 @@ SqliteChangeSource::SqliteChangeSource(const StoreOptions& options, Triggers exp
     : connection_(options.file, Connection::Mode::write, options.busy_timeout), triggers_(std::move(expected)) {}
 
 bool SqliteChangeSource::moved() {
-    connection_.expect_in_place();
     const auto version = connection_.integer("PRAGMA data_version");
     const bool moved = version != data_version_;
     data_version_ = version;
-    return moved;
+    return !is_in_place() || moved;
+}
+
+// Says so once: the clock only hears that nothing is to be trusted.
+bool SqliteChangeSource::is_in_place() {
+    const bool before = std::exchange(was_in_place_, connection_.is_in_place());
+    if (before && !was_in_place_) try {
+            connection_.expect_in_place();
+        } catch (const DatabaseError& error) {
+            log_event("store.moved", json::object{{"error", error.what()}}, "recto.store", Level::error);
+        }
+    return was_in_place_;
 }
 
 ChangeSet SqliteChangeSource::changes_since(std::uint64_t seq) {
-    connection_.expect_in_place();
     Transaction snapshot(connection_, "BEGIN");
-    return read_changes(connection_, triggers_, seq);
+    auto set = read_changes(connection_, triggers_, seq);
+    set.trusted = set.trusted && connection_.is_in_place();
+    return set;
 }
 
 std::uint64_t SqliteChangeSource::renew_epoch(std::uint64_t expected) {
+    connection_.expect_in_place();
     Transaction transaction(connection_, "BEGIN IMMEDIATE");
     const auto epoch = to_unsigned(connection_.integer("SELECT epoch FROM clock WHERE id = 1"));
     if (epoch != expected) return epoch;

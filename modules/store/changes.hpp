@@ -1,6 +1,6 @@
 // changes.hpp - what the change clock asks of SQLite.
 //
-// Errors:   DatabaseError.
+// Errors:   DatabaseError. A database that was moved or replaced under us is not trusted, and logged when moved() finds it so.
 // Threads:  one per thread, with a connection of its own that never writes data: PRAGMA data_version tells only of the commits of other
 //           connections, and stands still while a statement is open.
 #pragma once
@@ -39,9 +39,12 @@ public:
     std::uint64_t renew_epoch(std::uint64_t expected) override;
 
 private:
+    [[nodiscard]] bool is_in_place();
+
     Connection connection_;
     TriggerCheck triggers_;
     std::optional<std::int64_t> data_version_;
+    bool was_in_place_ = true;
 };
 
 }  // namespace recto

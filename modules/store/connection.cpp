@@ -257,9 +257,13 @@ std::int64_t Connection::last_insert_id() const { return sqlite3_last_insert_row
 
 bool Connection::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 
-void Connection::expect_in_place() const {
+bool Connection::is_in_place() const {
     struct stat status {};
-    if (::stat(file_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) return;
+    return ::stat(file_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+}
+
+void Connection::expect_in_place() const {
+    if (is_in_place()) return;
     const auto name = file_.filename().string();
     fail(SQLITE_READONLY_DBMOVED,
          "it was moved away or replaced while in use. Stop the workers and remove " + name + "-wal and " + name +

@@ -86,8 +86,9 @@ public:
 
     [[nodiscard]] bool is_temporary() const { return is_temporary_; }
 
-    // Fails when the name no longer leads to the file that was opened: somebody moved it away or another one over it. What is read and
-    // written here then is nobody's database any more. Safe to call from any thread.
+    // Whether the name still leads to the file that was opened. If somebody moved it away or another one over it, what is read and written
+    // here is nobody's database any more. Both are safe to call from any thread.
+    [[nodiscard]] bool is_in_place() const;
     void expect_in_place() const;
 
     [[noreturn]] void fail(int code, std::string_view why, std::string_view sql) const;

@@ -652,7 +652,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(a_database_that_was_moved)
 
-BOOST_AUTO_TEST_CASE(is_neither_read_nor_written_any_more) {
+BOOST_AUTO_TEST_CASE(is_neither_read_nor_written_any_more_and_nothing_is_cached) {
     const std::pair<const char*, std::function<void(const Blog&)>> moves[] = {
         {"another file over it", [](const Blog& blog) { fs::rename(blog.copy, blog.options.file); }},
         {"moved away", [](const Blog& blog) { fs::rename(blog.options.file, blog.folder / "away.db"); }},
@@ -665,11 +665,17 @@ BOOST_AUTO_TEST_CASE(is_neither_read_nor_written_any_more) {
             add_tag(store, "old");
             back_up(blog.options, blog.copy);
             const auto source = store.change_source();
-            BOOST_TEST(source->moved());
+            store.clock().sync(*source);
+            BOOST_TEST(store.clock().read().is_trusted());
+            (void)source->moved();
+            BOOST_TEST(!source->moved());
             move(blog);
+            BOOST_TEST(source->moved());
+            store.clock().sync(*source);
+            BOOST_TEST(!store.clock().read().is_trusted());
+            BOOST_TEST(source->moved());
             const std::pair<const char*, std::function<void()>> uses[] = {
-                {"the follower's look", [&] { (void)source->moved(); }},
-                {"sync", [&] { (void)source->changes_since(0); }},
+                {"a new epoch", [&] { source->renew_epoch(source->changes_since(0).epoch); }},
                 {"a read", [&] { (void)store.read(); }},
                 {"a write", [&] { (void)store.write(); }},
             };
@@ -680,6 +686,22 @@ BOOST_AUTO_TEST_CASE(is_neither_read_nor_written_any_more) {
             }
         }
     }
+}
+
+BOOST_AUTO_TEST_CASE(is_used_again_when_it_is_back_with_cold_caches) {
+    Blog blog;
+    auto store = blog.open();
+    add_tag(store, "old");
+    const auto source = store.change_source();
+    const auto before = store.clock().read().epoch();
+    fs::rename(blog.options.file, blog.folder / "away.db");
+    store.clock().sync(*source);
+    fs::rename(blog.folder / "away.db", blog.options.file);
+    store.clock().sync(*source);
+    BOOST_TEST(store.clock().read().is_trusted());
+    BOOST_TEST(store.clock().read().epoch() > before);
+    add_tag(store, "next");
+    BOOST_TEST(tags_in(store) == "old,next");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
