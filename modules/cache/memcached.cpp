@@ -31,7 +31,8 @@ struct Address {
 };
 
 std::runtime_error bad_address(const std::string& text) {
-    return std::runtime_error("memcached server " + text + ": expected unix:/path or host:port, such as unix:/run/recto-memcached/memcached.sock");
+    return std::runtime_error("memcached server " + text +
+                              ": expected unix:/path or host:port, such as unix:/run/recto-memcached/memcached.sock");
 }
 
 Address parse_address(const std::string& text) {
@@ -58,8 +59,14 @@ Handle new_handle() {
     return handle;
 }
 
+// Also switches to the binary protocol. On a unix socket libmemcached would leave it out without a word.
+void log_in_later(memcached_st& handle, const Address& address, const Memcached::Login& login) {
+    if (address.is_socket()) throw std::runtime_error("memcached server " + address.name + ": a user and a password need host:port");
+    if (memcached_failed(memcached_set_sasl_auth_data(&handle, login.user.c_str(), login.password.c_str()))) throw std::bad_alloc();
+}
+
 // Everything is set before the first use: setting most of these closes the connection.
-Handle connect_later(const Address& address, std::chrono::milliseconds timeout) {
+Handle connect_later(const Address& address, std::chrono::milliseconds timeout, const Memcached::Login& login) {
     auto handle = new_handle();
     const auto set = [&](memcached_behavior_t behavior, auto value) {
         memcached_behavior_set(handle.get(), behavior, static_cast<std::uint64_t>(value));
@@ -69,8 +76,11 @@ Handle connect_later(const Address& address, std::chrono::milliseconds timeout) 
     set(MEMCACHED_BEHAVIOR_SND_TIMEOUT, std::chrono::microseconds(timeout).count());
     set(MEMCACHED_BEHAVIOR_RCV_TIMEOUT, std::chrono::microseconds(timeout).count());
     set(MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 1);
-    set(MEMCACHED_BEHAVIOR_VERIFY_KEY, 1);
     if (!address.is_socket()) set(MEMCACHED_BEHAVIOR_TCP_NODELAY, 1);
+    if (login.user.empty())
+        set(MEMCACHED_BEHAVIOR_VERIFY_KEY, 1);  // the binary protocol refuses it, and needs none
+    else
+        log_in_later(*handle, address, login);
     add_server(*handle, address);
     return handle;
 }
@@ -112,6 +122,9 @@ private:
     memcached_result_st result_{};
 };
 
+// The ascii protocol ends every answer to a get, the binary one says that there is nothing in its own way.
+bool is_end(memcached_return_t rc) { return rc == MEMCACHED_END || rc == MEMCACHED_NOTFOUND; }
+
 // What memcached_get() does; but that takes another key's value, or the first of several, for ours.
 memcached_return_t fetch(memcached_st* handle, std::string_view key, Memcached::Value& value) {
     const char* const keys[] = {key.data()};
@@ -119,13 +132,13 @@ memcached_return_t fetch(memcached_st* handle, std::string_view key, Memcached::
     auto rc = memcached_mget(handle, keys, sizes, 1);
     if (rc != MEMCACHED_SUCCESS) return rc;
     Result result(handle);
-    if (memcached_fetch_result(handle, result.get(), &rc) == nullptr) return rc == MEMCACHED_END ? MEMCACHED_NOTFOUND : rc;
+    if (memcached_fetch_result(handle, result.get(), &rc) == nullptr) return is_end(rc) ? MEMCACHED_NOTFOUND : rc;
     if (rc != MEMCACHED_SUCCESS) return rc;
     value.size = memcached_result_length(result.get());
     const std::string_view found(memcached_result_key_value(result.get()), memcached_result_key_length(result.get()));
     if (found != key) return MEMCACHED_PROTOCOL_ERROR;
     value.bytes.reset(memcached_result_take_value(result.get()));
-    const bool ended = memcached_fetch_result(handle, result.get(), &rc) == nullptr && rc == MEMCACHED_END;
+    const bool ended = memcached_fetch_result(handle, result.get(), &rc) == nullptr && is_end(rc);
     return ended ? MEMCACHED_SUCCESS : MEMCACHED_PROTOCOL_ERROR;
 }
 
@@ -137,8 +150,9 @@ void assert_safe(std::string_view key) {
 
 class Memcached::Server {
 public:
-    Server(Address address, std::chrono::milliseconds timeout) : address_(std::move(address)), timeout_(timeout) {
-        (void)connect_later(address_, timeout_);  // throws here rather than later
+    Server(Address address, std::chrono::milliseconds timeout, Login login)
+        : address_(std::move(address)), timeout_(timeout), login_(std::move(login)) {
+        (void)connect_later(address_, timeout_, login_);  // throws here rather than later
     }
 
     // What `operation` says of an idle connection, or of a new one: if none is idle, and if it died while it was idle.
@@ -150,7 +164,7 @@ public:
         auto rc = handle ? operation(handle.get()) : MEMCACHED_CONNECTION_FAILURE;
         if (outcome_of(rc) == Outcome::failed && rc != MEMCACHED_TIMEOUT) {
             forget_handles();  // the other idle ones are as dead
-            handle = connect_later(address_, timeout_);
+            handle = connect_later(address_, timeout_, login_);
             rc = operation(handle.get());
         }
         settle(std::move(handle), rc, SteadyClock::now() - begin);
@@ -164,7 +178,7 @@ public:
             static_cast<decltype(stats.values)*>(values)->emplace_back(std::string(key, key_size), std::string(value, value_size));
             return MEMCACHED_SUCCESS;
         };
-        const auto handle = connect_later(address_, timeout_);
+        const auto handle = connect_later(address_, timeout_, login_);
         const auto rc = memcached_stat_execute(handle.get(), nullptr, collect, &stats.values);
         stats.reachable = rc == MEMCACHED_SUCCESS && !stats.values.empty();
         return stats;
@@ -225,6 +239,7 @@ private:
 
     const Address address_;
     const std::chrono::milliseconds timeout_;
+    const Login login_;
     std::atomic<SteadyClock::rep> ask_again_{kUp};  // when, if it is down
     std::mutex mutex_;
     // Guarded by mutex_:
@@ -240,10 +255,10 @@ struct Memcached::Ring {
     Handle handle;
 };
 
-Memcached::Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout) {
+Memcached::Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login) {
     std::vector<Address> addresses;
     for (const auto& server : servers) addresses.push_back(parse_address(server));
-    for (const auto& address : addresses) servers_.push_back(std::make_unique<Server>(address, timeout));
+    for (const auto& address : addresses) servers_.push_back(std::make_unique<Server>(address, timeout, login));
     if (addresses.size() > 1) ring_ = std::make_unique<Ring>(addresses);
 }
 

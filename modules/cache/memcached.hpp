@@ -4,6 +4,9 @@
 // was stored meanwhile. Each operation has a connection of its own for as long as it takes; they are kept for the next ones. After any
 // error a connection is closed, because what it says next might be the answer to the question before.
 //
+// With a user it logs in by SASL (PLAIN, so the network must be trusted) on each new connection, which libmemcached does over TCP and in
+// the binary protocol only; else it speaks the ascii one. A wrong password is a server that is down.
+//
 // Errors:   the constructor throws std::runtime_error for an address it can't read. After that everything that goes wrong is absence;
 //           it is logged once when a server goes down (`cache.down`) and once when it is back (`cache.up`).
 // Threads:  safe to call from any thread.
@@ -13,7 +16,8 @@
 //           What answers must be memcached: libmemcached writes out of bounds for a negative length, and asserts that a set()
 //           is answered like one. What is stored there may be anything.
 // Source:   memcached's doc/protocol.txt; libmemcached 1.1.4. Found by trying: memcached_pool_fetch doesn't wait for less than a second
-//           and a key with a line break runs commands, so the pool is ours and keys are made by ours alone.
+//           and a key with a line break runs commands, so the pool is ours and keys are made by ours alone. A server that knows no SASL
+//           takes anybody.
 #pragma once
 
 #include <chrono>
@@ -31,7 +35,12 @@ class Memcached {
 public:
     static constexpr std::chrono::milliseconds kRetry{1000};
 
-    Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout);
+    struct Login {
+        std::string user;  // empty: none
+        std::string password;
+    };
+
+    Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login = {});
     ~Memcached();
 
     struct Value {

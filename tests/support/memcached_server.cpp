@@ -1,15 +1,19 @@
 #include "tests/support/memcached_server.hpp"
 
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstring>
 #include <stdexcept>
 #include <thread>
 
+#include "tests/support/http_client.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
@@ -37,6 +41,15 @@ void send_all(const UniqueFd& fd, std::string_view text) {
         if (sent <= 0) throw std::runtime_error("memcached took no more");
         text.remove_prefix(static_cast<std::size_t>(sent));
     }
+}
+
+bool is_listening(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 }  // namespace
@@ -105,5 +118,38 @@ void MemcachedServer::put(std::string_view key, std::string_view value) const {
     const auto answer = ask("set " + std::string(key) + " 0 0 " + size + "\r\n" + std::string(value) + "\r\n");
     if (answer != "STORED\r\n") throw std::runtime_error("memcached refused: " + answer);
 }
+
+SaslMemcachedServer::SaslMemcachedServer(std::filesystem::path folder, const std::string& user, const std::string& password)
+    : folder_(std::move(folder)), port_(free_port()) {
+    std::filesystem::create_directories(folder_);
+    replace_file(folder_ / "memcached.conf", "mech_list: plain\nsasldb_path: " + (folder_ / "sasldb2").string() + '\n');
+    replace_file(folder_ / "password", password);
+    std::array<char, 256> host{};
+    ::gethostname(host.data(), host.size() - 1);  // the realm of those who name none
+    const UniqueFd input(::open((folder_ / "password").c_str(), O_RDONLY | O_CLOEXEC));
+    Process set({"saslpasswd2", "-p", "-c", "-f", folder_ / "sasldb2", "-a", "memcached", "-u", host.data(), user}, {.input = input.get()});
+    if (set.wait(10s) != 0) throw std::runtime_error("saslpasswd2 failed");
+    start();
+}
+
+void SaslMemcachedServer::start() {
+    std::vector<std::string> command = {"memcached", "-S", "-l", "127.0.0.1", "-p", std::to_string(port_), "-t", "2"};
+    if (::geteuid() == 0) command.insert(command.end(), {"-u", "root"});
+    process_.emplace(command, ProcessSetup{.environment = {"SASL_CONF_PATH=" + folder_.string()}});
+    for (const auto deadline = std::chrono::steady_clock::now() + 10s; !is_listening(port_); std::this_thread::sleep_for(2ms)) {
+        if (process_->wait(0ms)) throw std::runtime_error("memcached ended at its start");
+        if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("memcached doesn't answer");
+    }
+}
+
+void SaslMemcachedServer::kill() { process_->kill(); }
+
+void SaslMemcachedServer::restart() {
+    kill();
+    start();
+}
+
+void SaslMemcachedServer::freeze() { process_->freeze(); }
+void SaslMemcachedServer::thaw() { process_->signal(SIGCONT); }
 
 }  // namespace recto

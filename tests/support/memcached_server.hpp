@@ -1,6 +1,7 @@
-// memcached_server.hpp - a real memcached on a unix socket, for one test.
+// memcached_server.hpp - a real memcached for one test: on a unix socket, or on TCP and with a password.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -35,6 +36,26 @@ private:
 
     std::filesystem::path socket_;
     std::vector<std::string> options_;
+    std::optional<Process> process_;
+};
+
+// On a free port of 127.0.0.1; speaks the binary protocol only, so there is no asking it by text.
+class SaslMemcachedServer {
+public:
+    SaslMemcachedServer(std::filesystem::path folder, const std::string& user, const std::string& password);
+
+    [[nodiscard]] std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+    void kill();     // -9
+    void restart();  // empty, at the same address
+    void freeze();
+    void thaw();
+
+private:
+    void start();
+
+    std::filesystem::path folder_;  // of its configuration and passwords
+    std::uint16_t port_;
     std::optional<Process> process_;
 };
 
