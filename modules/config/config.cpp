@@ -95,6 +95,16 @@ bool has_comment(std::string_view value) {
     return value.starts_with(';') || value.starts_with('#');
 }
 
+// A value in a message. A name we don't know may be a slip of the hand for that of a secret; in [throttle] it is a scope.
+std::string shown(const Option* option, std::string_view section, std::string_view name, std::string_view value) {
+    std::vector<std::string_view> secrets;
+    for (const auto& one : options())
+        if (one.secret) secrets.push_back(one.key());
+    const bool is_known = option != nullptr || section == "throttle";
+    const bool secret = is_known ? option != nullptr && option->secret : may_be_secret(name) || !nearest(name, secrets).empty();
+    return secret && !value.empty() ? "********" : excerpt(value);
+}
+
 class Loader {
 public:
     Loader(std::string_view file_name, std::span<const std::string_view> views, std::span<const std::string_view> models)
@@ -118,6 +128,7 @@ public:
     LoadedConfig finish() && {
         resolve_paths();
         check_log();
+        check_cache_user();
         for (const auto& [name, view] : config_.views) check_scopes(name, view);
         list_options();
 
@@ -165,7 +176,7 @@ private:
     void read_named(const IniSection& section, std::span<const SectionOption<Section>> known, std::map<std::string, Section>& sections,
                     const std::string& name) {
         for (const auto& entry : section.entries) {
-            const auto* setting = remember(section, entry, false);
+            const auto* setting = remember(section, entry);
             if (setting == nullptr) continue;
             const auto option = std::ranges::find(known, std::string_view(entry.name), &SectionOption<Section>::key);
             if (option == known.end())
@@ -177,7 +188,7 @@ private:
 
     void read_entry(const IniSection& section, const IniEntry& entry) {
         const auto* option = find_option(section.name, entry.name);
-        const auto* setting = remember(section, entry, option != nullptr && option->secret);
+        const auto* setting = remember(section, entry);
         if (setting == nullptr) return;
         if (option != nullptr) return check(*setting, apply(*option, entry.value, config_));
         if (section.name == "throttle") return check(*setting, add_scope(entry.name, entry.value));
@@ -185,9 +196,11 @@ private:
     }
 
     // Nothing when the entry is wrong already.
-    const Setting* remember(const IniSection& section, const IniEntry& entry, bool secret) {
+    const Setting* remember(const IniSection& section, const IniEntry& entry) {
         Setting setting{entry.value, at(entry.line), "", entry.line};
-        setting.subject = setting.origin + ": [" + section.name + "] " + entry.name + " = " + (secret ? "********" : excerpt(entry.value));
+        const auto* option = find_option(section.name, entry.name);
+        setting.subject =
+            setting.origin + ": [" + section.name + "] " + entry.name + " = " + shown(option, section.name, entry.name, entry.value);
 
         const auto [first, is_new] = settings_.emplace(section.name + '.' + entry.name, setting);
         if (!is_new) return refuse(setting, "is set already at line " + std::to_string(first->second.line));
@@ -217,9 +230,9 @@ private:
     void read_variable(const std::string& name, const std::string& value) {
         const auto option = std::ranges::find(options(), name, &Option::variable);
         const bool known = option != options().end();
-        Setting setting{value, name, name + '=' + (known && option->secret ? "********" : excerpt(value)), INT_MAX};
+        Setting setting{value, name, name + '=' + shown_variable(known ? &*option : nullptr, name, value), INT_MAX};
         if (const auto problem = bad_bytes(value)) return tell(INT_MAX, name + ": the value has " + *problem);
-        if (const auto problem = bad_value(value)) return tell(setting, *problem);
+        if (const auto problem = bad_value(value); problem && !(known && option->secret)) return tell(setting, *problem);
 
         if (known) return override_with(std::string(option->name), setting, apply(*option, value, config_));
         if (name.starts_with(kScopeVariables)) {
@@ -229,6 +242,11 @@ private:
         if (name.starts_with("RECTO_VIEW")) return tell(setting, "a view is set in the file only, in [view NAME]");
         if (name.starts_with("RECTO_MODEL")) return tell(setting, "a model is set in the file only, in [model NAME]");
         tell(setting, "unknown variable" + near_variable(name));
+    }
+
+    static std::string shown_variable(const Option* option, const std::string& name, const std::string& value) {
+        const auto key = name.find("__") + 2;
+        return shown(option, name.starts_with(kScopeVariables) ? "throttle" : "", lower_ascii(std::string_view(name).substr(key)), value);
     }
 
     void override_with(const std::string& name, const Setting& setting, const std::optional<std::string>& problem) {
@@ -266,6 +284,17 @@ private:
         if (config_.log_max_bytes >= least) return;
         tell(setting_of(*find_option("log", "max_bytes")),
              "expected at least 4 times max_record (" + to_text(config_.log_max_record) + "): " + to_text(least));
+    }
+
+    // libmemcached would leave the log-in out on a unix socket without a word.
+    void check_cache_user() {
+        const auto& user = setting_of(*find_option("cache", "user"));
+        const auto& password = setting_of(*find_option("cache", "password"));
+        if (user.value.empty() && !password.value.empty()) return tell(password, "needs [cache] user too");
+        if (user.value.empty()) return;
+        if (password.value.empty()) return tell(user, "needs [cache] password too");
+        for (const auto& server : config_.cache_servers)
+            if (server.starts_with("unix:")) tell(user, "a user is for servers on TCP, and " + excerpt(server) + " is a socket");
     }
 
     void check_scopes(const std::string& view_name, const ViewSection& view) {

@@ -60,6 +60,8 @@ struct Config {
     std::chrono::milliseconds store_busy_timeout{};
 
     std::vector<std::string> cache_servers;  // `unix:/path` or `host:port`
+    std::string cache_user;                  // empty: none
+    std::string cache_password;
     std::chrono::milliseconds cache_timeout{};
     Size cache_memory;  // of each worker
     Size cache_max_item;

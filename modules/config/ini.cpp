@@ -86,10 +86,11 @@ private:
         if (broken_section_) return false;
         // inih would split at a colon too.
         const auto separator = line.find_first_of("=:");
+        const auto shown = may_be_secret(line) ? "********" : excerpt(line);
         if (separator == std::string_view::npos || separator == 0 || line[separator] == ':')
-            return mistake(excerpt(line) + ": expected name = value");
-        if (result_.sections.empty()) return mistake(excerpt(line) + ": expected a section such as [server] before it");
-        if (trim(line.substr(0, separator)).size() > kMaxNameBytes) return mistake(excerpt(line) + ": a name has at most 49 bytes");
+            return mistake(shown + ": expected name = value");
+        if (result_.sections.empty()) return mistake(shown + ": expected a section such as [server] before it");
+        if (trim(line.substr(0, separator)).size() > kMaxNameBytes) return mistake(shown + ": a name has at most 49 bytes");
         return true;
     }
 
@@ -122,6 +123,12 @@ std::optional<std::string> bad_bytes(std::string_view text) {
     }
     if (!is_utf8(text)) return "bytes that are not UTF-8";
     return {};
+}
+
+bool may_be_secret(std::string_view text) {
+    const auto lower = lower_ascii(text);
+    constexpr std::string_view kWords[] = {"pass", "pwd", "secret", "token"};
+    return std::ranges::any_of(kWords, [&](std::string_view word) { return lower.find(word) != std::string::npos; });
 }
 
 std::string excerpt(std::string_view text) {

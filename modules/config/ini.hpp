@@ -43,6 +43,9 @@ struct IniText {
 // What no value may have: control characters, bytes that aren't UTF-8.
 [[nodiscard]] std::optional<std::string> bad_bytes(std::string_view text);
 
+// Whether a password may be meant, also by a name that isn't one of ours: what stands there is not for a message.
+[[nodiscard]] bool may_be_secret(std::string_view text);
+
 // At most 80 bytes of what an operator wrote, for a message.
 [[nodiscard]] std::string excerpt(std::string_view text);
 

@@ -44,6 +44,12 @@ constexpr std::array kOptions{
 
     Option{"cache.servers", &Config::cache_servers, "unix:/run/recto-memcached/memcached.sock", kServerList,
      "The memcached servers. All hosts of a site list the same ones in the same order. A server that is down costs misses, not errors."},
+    Option{"cache.user", &Config::cache_user, "", kUserName,
+     "Whom the memcached servers know (memcached -S, SASL PLAIN). Needs a password, and servers on TCP: host:port. Empty: they ask nobody."},
+    Option{"cache.password", &Config::cache_password, "", kPassword,
+     "The user's password. A file that others may read shouldn't hold it: the variable RECTO_CACHE__PASSWORD takes any printable "
+     "characters, the line here none that begin a comment or a quote.",
+     true},
     Option{"cache.timeout", &Config::cache_timeout, "50ms", "1ms..5s",
      "How long a page may wait for memcached before it goes on without."},
     Option{"cache.memory", &Config::cache_memory, "32MB", "1MB..16GB",
@@ -135,6 +141,16 @@ bool is_graph(char c) { return c > ' ' && c < 0x7F; }
 
 bool is_key_prefix(std::string_view text) { return !text.empty() && text.size() <= 32 && std::ranges::all_of(text, is_graph); }
 
+// What a line can hold is valid UTF-8 already; a tab passes there.
+bool is_printable(std::string_view text, std::size_t most) { return text.size() <= most && text.find('\t') == std::string_view::npos; }
+
+bool is_good_text(std::string_view text, std::string_view allowed) {
+    if (allowed == kKeyPrefix) return is_key_prefix(text);
+    if (allowed == kUserName) return is_printable(text, 255);
+    if (allowed == kPassword) return is_printable(text, 1024);
+    return is_word_of(text, allowed);
+}
+
 bool is_host(std::string_view text) {
     constexpr std::string_view kHost = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.";
     return !text.empty() && text.find_first_not_of(kHost) == std::string_view::npos;
@@ -167,8 +183,7 @@ std::optional<std::filesystem::path> read(std::string_view text, std::string_vie
 }
 
 std::optional<std::string> read(std::string_view text, std::string_view allowed, const std::string&) {
-    const bool good = allowed == kKeyPrefix ? is_key_prefix(text) : is_word_of(text, allowed);
-    if (!good) return {};
+    if (!is_good_text(text, allowed)) return {};
     return std::string(text);
 }
 
@@ -193,7 +208,7 @@ std::optional<std::vector<std::string>> read(std::string_view text, std::string_
 std::string expected(std::string_view allowed, std::string_view example) {
     // Of words alone any is an example.
     const bool words_only = allowed.find('|') != std::string_view::npos && allowed.find("..") == std::string_view::npos;
-    return "expected " + in_words(allowed) + (words_only ? "" : ", such as " + std::string(example));
+    return "expected " + in_words(allowed) + (words_only || example.empty() ? "" : ", such as " + std::string(example));
 }
 
 template <class Section>

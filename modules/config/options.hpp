@@ -28,6 +28,8 @@ inline constexpr std::string_view kServerList = "unix:/path (at most 107 bytes) 
 inline constexpr std::string_view kKeyPrefix = "1 to 32 letters, digits and signs without blanks";
 inline constexpr std::string_view kScopeList = "scopes of [throttle], separated by commas, or none";
 inline constexpr std::string_view kOpList = "get, fetch, count, aggregate, exists or all, separated by commas, or none";
+inline constexpr std::string_view kUserName = "empty, or up to 255 bytes of printable characters";
+inline constexpr std::string_view kPassword = "empty, or up to 1024 bytes of printable characters";
 inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests";
 
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un's 108 and its NUL
@@ -51,7 +53,7 @@ struct Option {
     [[nodiscard]] std::string_view section() const { return name.substr(0, name.find('.')); }
     [[nodiscard]] std::string_view key() const { return name.substr(name.find('.') + 1); }
     [[nodiscard]] std::string variable() const;  // RECTO_CACHE__TIMEOUT
-    [[nodiscard]] std::string shown(std::string_view value) const { return secret ? "********" : std::string(value); }
+    [[nodiscard]] std::string shown(std::string_view value) const { return secret && !value.empty() ? "********" : std::string(value); }
 };
 
 // What [view NAME] and [model NAME] may say. It has no default here, the tables of views and models have.

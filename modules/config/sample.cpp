@@ -38,8 +38,9 @@ void print_comment(std::ostream& out, std::string_view text, std::string_view si
 void print_option(std::ostream& out, const Option& option) {
     out << '\n';
     print_comment(out, option.help);
-    print_comment(out, "Allowed: " + in_words(option.allowed) + ". Default: " + std::string(option.initial));
-    out << option.key() << " = " << option.initial << '\n';
+    print_comment(
+        out, "Allowed: " + in_words(option.allowed) + ". Default: " + (option.initial.empty() ? "empty" : std::string(option.initial)));
+    out << option.key() << " =" << (option.initial.empty() ? "" : " ") << option.initial << '\n';
 }
 
 void print_example(std::ostream& out, std::string_view head, std::string_view section, const auto& section_options) {

@@ -43,10 +43,20 @@ const EffectiveOption* find_effective(const LoadedConfig& loaded, std::string_vi
     return nullptr;
 }
 
+// `servers, timeout`: of one section, as messages list them.
+std::string keys_of(std::string_view section) {
+    std::vector<std::string> keys;
+    for (const auto& option : options())
+        if (option.section() == section) keys.emplace_back(option.key());
+    return join(keys, ", ");
+}
+
 // A file that sets one option.
 std::string with(const Option& option, std::string_view value) {
     auto text = "[" + std::string(option.section()) + "]\n" + std::string(option.key()) + " = " + std::string(value) + "\n";
     if (option.name == "log.max_bytes") text += "max_record = 1KB\n";  // the least max_bytes needs it
+    if (option.name == "cache.user") text += "password = hunter2\nservers = b:1\n";
+    if (option.name == "cache.password") text += "user = recto\nservers = b:1\n";
     return text;
 }
 
@@ -219,16 +229,15 @@ BOOST_AUTO_TEST_CASE(the_shape_of_a_line_is_checked) {
 }
 
 BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
-    const auto cache = " Known: servers, timeout, memory, max_item, prefix, short_ttl, stale_while_revalidate, stale_if_error, patience"s;
+    const auto keys = keys_of("cache");
+    const auto cache = " Known: " + keys;
     const auto sections = "site, server, store, cache, throttle, log, view NAME, model NAME"s;
     const auto views = "blogs.by_author, blog, blog.detail, blog2"s;
     const Case cases[] = {
         {"[cache]\ntimeuot = 80ms", "recto.ini:2: [cache] timeuot = 80ms: unknown name, did you mean timeout?" + cache},
         {"[cache]\nTimeout = 80ms", "recto.ini:2: [cache] Timeout = 80ms: unknown name, did you mean timeout?" + cache},
         {"[cache]\nserver = a:1", "recto.ini:2: [cache] server = a:1: unknown name, did you mean servers?" + cache},
-        {"[cache]\nsize = 1MB",
-         "recto.ini:2: [cache] size = 1MB: unknown name; known: servers, timeout, memory, max_item, prefix, short_ttl, "
-         "stale_while_revalidate, stale_if_error, patience"},
+        {"[cache]\nsize = 1MB", "recto.ini:2: [cache] size = 1MB: unknown name; known: " + keys},
         {"[cahce]\nx = 1", "recto.ini:1: [cahce]: unknown section, did you mean cache? Known: " + sections},
         {"[Log]", "recto.ini:1: [Log]: unknown section, did you mean log? Known: " + sections},
         {"[database]", "recto.ini:1: [database]: unknown section; known: " + sections},
@@ -425,10 +434,59 @@ BOOST_AUTO_TEST_CASE(a_log_file_holds_four_records_at_least) {
                "RECTO_LOG__MAX_BYTES=100KB: expected at least 4 times max_record (64KB): 256KB");
 }
 
+constexpr auto kTcp = "[cache]\nservers = 127.0.0.1:11211\n";
+
 BOOST_AUTO_TEST_CASE(a_secret_is_never_shown) {
-    const Option secret{"cache.password", &Config::cache_prefix, "", kKeyPrefix, "", true};
-    BOOST_TEST(secret.shown("hunter2") == "********");
+    BOOST_TEST(option_called("cache.password").shown("hunter2") == "********");
+    BOOST_TEST(option_called("cache.password").shown("") == "");
     BOOST_TEST(option_called("cache.prefix").shown("hunter2") == "hunter2");
+
+    const auto loaded = parse(kTcp + "user = recto\npassword = hunter2\n"s);
+    BOOST_TEST(mistakes_of(loaded) == "");
+    BOOST_TEST(loaded.config.cache_password == "hunter2");
+    BOOST_TEST(find_effective(loaded, "cache", "password")->value == "********");
+    BOOST_TEST(find_effective(parse(""), "cache", "password")->value == "");
+    BOOST_TEST(find_effective(parse(kTcp + "user = recto\n"s, {{"RECTO_CACHE__PASSWORD", "hunter2"}}), "cache", "password")->value == "********");
+}
+
+BOOST_AUTO_TEST_CASE(a_mistake_about_a_secret_does_not_tell_it) {
+    const std::pair<LoadedConfig, const char*> cases[] = {
+        {parse(kTcp + "password = hunter2\n"s), "recto.ini:3: [cache] password = ********: needs [cache] user too"},
+        {parse(kTcp + "user = x\npassword = hunter2 ; mine\n"s), "recto.ini:4: [cache] password = ********: a comment needs a line of its own"},
+        {parse(kTcp + "user = x\npassword = \"hunter2\"\n"s), "recto.ini:4: [cache] password = ********: values stand without quotes"},
+        {parse(kTcp + "user = x\npassword = hunter2\npassword = hunter2\n"s), "recto.ini:5: [cache] password = ********: is set already at line 4"},
+        {parse(kTcp + "user = x\npassword = hunter2\ttab\n"s), "recto.ini:4: [cache] password = ********: expected empty, or up to 1024 bytes"},
+        {parse(kTcp + "pasword = hunter2\n"s), "recto.ini:3: [cache] pasword = ********: unknown name, did you mean password?"},
+        {parse("[server]\ncache_password = hunter2\n"), "recto.ini:2: [server] cache_password = ********: unknown name"},
+        {parse(kTcp + "password hunter2\n"s), "recto.ini:3: ********: expected name = value"},
+        {parse("password = hunter2\n"), "recto.ini:1: ********: expected a section such as [server] before it"},
+        {parse(kTcp, {{"RECTO_CACHE__PASSWORD", "hunter2"}}), "RECTO_CACHE__PASSWORD=********: needs [cache] user too"},
+        {parse(kTcp, {{"RECTO_CACHE__PASWORD", "hunter2"}}), "RECTO_CACHE__PASWORD=********: unknown variable"},
+        {parse(kTcp, {{"RECTO_CACHE__PASSWORD", "hunter2\n"}}), "RECTO_CACHE__PASSWORD: the value has a control character (0x0A)"},
+    };
+    for (const auto& [loaded, sentence] : cases) {
+        const auto mistakes = mistakes_of(loaded);
+        BOOST_TEST(mistakes.find(sentence) != std::string::npos, sentence << "\n" << mistakes);
+        BOOST_TEST(mistakes.find("hunter2") == std::string::npos, mistakes);
+    }
+    const auto scope = mistakes_of("[throttle]\ntoken = 5/fortnight\n");  // a name of the operator's own, and no secret
+    BOOST_TEST(scope.find("[throttle] token = 5/fortnight: ") != std::string::npos, scope);
+}
+
+BOOST_AUTO_TEST_CASE(a_user_of_memcached_has_a_password_and_servers_on_tcp) {
+    const auto config = config_of(kTcp + "user = recto\npassword = "s + std::string(1000, 'p') + "'\"$%{};#é\n");
+    BOOST_TEST(config.cache_user == "recto");
+    BOOST_TEST(config.cache_password.size() == 1000u + "'\"$%{};#é"s.size());
+    for (const auto* any : {"'single", "\"double", "; comment", "# comment", "a ; b # c"})
+        BOOST_TEST(config_of(kTcp, {{"RECTO_CACHE__USER", "recto"}, {"RECTO_CACHE__PASSWORD", any}}).cache_password == any);
+
+    BOOST_TEST(mistakes_of(kTcp + "user = recto\n"s) == "recto.ini:3: [cache] user = recto: needs [cache] password too");
+    BOOST_TEST(mistakes_of("[cache]\nservers = 10.0.0.1:11211, unix:/run/m.sock\nuser = recto\npassword = hunter2\n") ==
+               "recto.ini:3: [cache] user = recto: a user is for servers on TCP, and unix:/run/m.sock is a socket");
+    BOOST_TEST(mistakes_of("[cache]\nuser = recto\npassword = hunter2\n") ==
+               "recto.ini:2: [cache] user = recto: a user is for servers on TCP, and unix:/run/recto-memcached/memcached.sock is a socket");
+    BOOST_TEST(mistakes_of(kTcp + "user = "s + std::string(256, 'u') + "\npassword = x\n") ==
+               "recto.ini:3: [cache] user = " + std::string(80, 'u') + "…: expected empty, or up to 255 bytes of printable characters");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
