@@ -177,7 +177,7 @@ std::string vary_of(const Response& response, const View& view, bool has_gzip) {
     return join(names, ", ");
 }
 
-void pack_form(ByteWriter& out, Response response, std::string etag, std::string_view body) {
+void pack_form(ByteWriter& out, Response response, const std::string& etag, std::string_view body) {
     response.set("ETag", etag);
     response.set("Content-Length", std::to_string(body.size()));
     std::string lines, lines_of_304;

@@ -31,7 +31,7 @@ std::string_view whose(Audience audience) {
     return {};
 }
 
-std::string or_none(std::string text) { return text.empty() ? "none" : text; }
+std::string or_none(const std::string& text) { return text.empty() ? "none" : text; }
 
 std::string parameters_of(const ViewAddress& address) {
     const ViewRequest request(*address.view, address.query);

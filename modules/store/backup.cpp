@@ -104,7 +104,7 @@ fs::path name_for_present(const fs::path& live) {
 
 // Page by page and without looking at what is in them, so that a damaged one is kept too.
 fs::path keep(Connection& present) {
-    const auto name = name_for_present(present.file());
+    auto name = name_for_present(present.file());
     copy_database(present, name, [](Connection&) {});
     return name;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <latch>
 #include <chrono>
 #include <cstdlib>
 #include <set>
@@ -513,11 +514,13 @@ BOOST_AUTO_TEST_CASE(a_hundred_means_a_hundred_under_any_concurrency) {
     const Service service({.workers = 2, .ini = "[throttle]\nblog_limit = 100/day\n"});
     constexpr int kThreads = 8;
     std::atomic<int> permitted = 0, refused = 0;
+    std::latch together(kThreads);
     {
         std::vector<std::jthread> threads;
         for (int t = 0; t < kThreads; ++t) {
             threads.emplace_back([&, t] {
                 auto client = service.client();
+                together.arrive_and_wait();
                 for (int i = 0; i < 40; ++i) {
                     const auto status = client.get((t + i) % 2 == 0 ? "/api/blog" : "/api/blog/detail").status;
                     if (status == 200) ++permitted;

@@ -6,8 +6,10 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <latch>
 #include <thread>
 
 #include "tests/support/blogs.hpp"
@@ -357,6 +359,27 @@ BOOST_AUTO_TEST_CASE(a_restored_old_database_is_the_truth_and_nothing_newer_is_s
             BOOST_TEST(ask(worker, ada).only_title() == "Old");
             BOOST_TEST(ask(worker, bob).only_title() == "other");
         }
+    }
+}
+
+// Both workers; each time the answer is gone from both and from memcached.
+BOOST_AUTO_TEST_CASE(of_64_clients_who_miss_at_once_one_makes_the_host_compute) {
+    for (int round = 0; round < 5; ++round) {
+        (void)done(service.recto({"cache", "invalidate", "post:author=" + ada}));
+        const auto before = service.lines_with("Fetching blogs from database");
+        std::atomic<int> good = 0;
+        std::latch together(64);
+        {
+            std::vector<std::jthread> clients;
+            for (int i = 0; i < 64; ++i)
+                clients.emplace_back([&] {
+                    auto client = service.client();
+                    together.arrive_and_wait();
+                    good += client.get("/api/blogs?author_id=" + ada).status == 200;
+                });
+        }
+        BOOST_TEST(good == 64);
+        BOOST_TEST(service.lines_with("Fetching blogs from database") == before + 1);
     }
 }
 

@@ -266,9 +266,9 @@ BOOST_AUTO_TEST_CASE(a_read_notes_the_tables_it_touched) {
         {"SELECT p.id FROM post p WHERE EXISTS (SELECT 1 FROM post_tag pt JOIN tag t ON t.id = pt.tag)", {}, {"post", "tag"}},
         {"WITH x AS (SELECT user FROM token) SELECT count(*) FROM x", {}, {"token"}},
         {"SELECT label FROM label_of_post", {}, {"post", "tag"}},
-        {"SELECT id FROM post", {"post:slug=x"}, {"post:slug=x"}},
-        {"SELECT p.id, u.name FROM post p, post_author a, user u", {"post:author=12"}, {"post:author=12", "user"}},
-        {"SELECT p.id, u.name FROM post p, user u", {"post:author=12", "user:id=12"}, {"post:author=12", "user:id=12"}},
+        {"SELECT id FROM post", {"post:slug=x"}, {"post:*", "post:slug=x"}},
+        {"SELECT p.id, u.name FROM post p, post_author a, user u", {"post:author=12"}, {"post:*", "post:author=12", "user"}},
+        {"SELECT p.id, u.name FROM post p, user u", {"post:author=12", "user:id=12"}, {"post:*", "post:author=12", "user:*", "user:id=12"}},
         {"SELECT id FROM post", {"postal=1"}, {"post", "postal=1"}},
         {"SELECT id FROM post", {"post"}, {"post"}},
     };
