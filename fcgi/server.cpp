@@ -70,7 +70,7 @@ private:
 }  // namespace
 
 // Who may touch a connection is said by the state of its slot. The registration in epoll is edge-triggered and never changed, so an event
-// may reach any event thread at any time, even one that is meant for the connection that had the slot before:
+// may come at any time, even one that is meant for the connection that had the slot before:
 //
 //   parked    whoever makes it `working` has it
 //   working   somebody has it: an event thread, the pool, the sweep; an event makes it `more`
@@ -123,14 +123,14 @@ private:
 
     // Threads
     void start_threads();
-    void watch();
+    void watch(int epoll);
     void work();
     void wait_for_stop() const;
     bool drain();
 
     // Slots
-    void accept_one(Window window);
-    Slot* take_slot(UniqueFd fd);
+    void accept_one(int epoll, Window window);
+    Slot* take_slot(UniqueFd fd, int epoll);
     Slot* free_slot();
     bool make_room();
     Slot* take_longest_parked();
@@ -163,7 +163,7 @@ private:
     const BeginExchange begin_;
     const Clock::duration tick_;
     UniqueFd listen_;
-    UniqueFd epoll_;
+    std::vector<UniqueFd> epolls_;  // one an event thread, not changed after construction
     UniqueFd stop_;  // asks run() to end
     UniqueFd quit_;  // asks the event threads to
     std::atomic<bool> draining_ = false;
@@ -186,7 +186,6 @@ Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange be
       begin_(std::move(begin)),
       tick_(std::clamp<Clock::duration>(std::min(options.io_timeout, options.idle_timeout) / 4, 10ms, 1s)),
       listen_(listen_fd),
-      epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
       quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
     prepare_libfcgi();
@@ -196,8 +195,11 @@ Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange be
     // they share a burst.
     epoll_event listen{.events = EPOLLIN | EPOLLEXCLUSIVE, .data = {.ptr = &listen_}};
     epoll_event quit{.events = EPOLLIN, .data = {.ptr = &quit_}};
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listen_.get(), &listen) != 0) throw_errno("epoll_ctl on the listening socket");
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, quit_.get(), &quit) != 0) throw_errno("epoll_ctl on an eventfd");
+    for (int i = 0; i < options_.threads; ++i) {
+        const auto& epoll = epolls_.emplace_back(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1"));
+        if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, listen_.get(), &listen) != 0) throw_errno("epoll_ctl on the listening socket");
+        if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, quit_.get(), &quit) != 0) throw_errno("epoll_ctl on an eventfd");
+    }
 }
 
 Server::Loop::~Loop() {
@@ -227,19 +229,19 @@ bool Server::Loop::run() {
 void Server::Loop::start_threads() {
     const WithSignalsBlocked blocked;
     for (int i = 0; i < options_.pool; ++i) threads_.emplace_back([this] { work(); });
-    for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { watch(); });
+    for (const auto& epoll : epolls_) threads_.emplace_back([this, &epoll] { watch(epoll.get()); });
 }
 
-void Server::Loop::watch() {
+void Server::Loop::watch(int epoll) {
     std::vector<char> window(kWindow);
     const auto timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(tick_).count());
     std::array<epoll_event, kEventsAtOnce> events;
     while (!quitting_) {
-        const int ready = ::epoll_wait(epoll_.get(), events.data(), kEventsAtOnce, timeout);
+        const int ready = ::epoll_wait(epoll, events.data(), kEventsAtOnce, timeout);
         if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
         for (const auto& event : std::span(events.data(), static_cast<std::size_t>(std::max(ready, 0)))) {
             if (event.data.ptr == &listen_)
-                accept_one(window);
+                accept_one(epoll, window);
             else if (event.data.ptr != &quit_)
                 on_event(*static_cast<Slot*>(event.data.ptr), event.events, window);
         }
@@ -266,7 +268,7 @@ void Server::Loop::wait_for_stop() const {
 bool Server::Loop::drain() {
     std::vector<char> window(kWindow);
     draining_ = true;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listen_.get(), nullptr);
+    for (const auto& epoll : epolls_) ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, listen_.get(), nullptr);
     for (const auto end = Clock::now() + options_.stop_timeout; Clock::now() < end;) {
         for (auto* slot : take_all_parked())
             if (look(*slot, window)) settle(*slot, window);
@@ -278,14 +280,14 @@ bool Server::Loop::drain() {
 
 // Slots
 
-void Server::Loop::accept_one(Window window) {
+void Server::Loop::accept_one(int epoll, Window window) {
     ++accepting_;  // before draining_ is looked at: drain() waits for us
     Slot* slot = nullptr;
     int error = 0;
     if (!draining_) {
         UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
         error = fd ? 0 : errno;
-        if (fd) slot = take_slot(std::move(fd));
+        if (fd) slot = take_slot(std::move(fd), epoll);
     }
     --accepting_;
     if (slot != nullptr) return settle(*slot, window);
@@ -293,7 +295,7 @@ void Server::Loop::accept_one(Window window) {
     if (is_short && !make_room()) std::this_thread::sleep_for(10ms);  // the listening socket stays ready: don't spin
 }
 
-Server::Loop::Slot* Server::Loop::take_slot(UniqueFd fd) {
+Server::Loop::Slot* Server::Loop::take_slot(UniqueFd fd, int epoll) {
     ++counters_.accepted;
     auto* slot = free_slot();
     if (slot == nullptr && make_room()) slot = free_slot();
@@ -311,7 +313,7 @@ Server::Loop::Slot* Server::Loop::take_slot(UniqueFd fd) {
     }
     slot->state = State::working;
     epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = slot}};
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, slot->connection.fd(), &event) == 0) return slot;
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, slot->connection.fd(), &event) == 0) return slot;
     close(*slot);
     return nullptr;
 }

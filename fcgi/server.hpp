@@ -1,8 +1,8 @@
 // server.hpp - FastCGI: connections, event threads and a pool.
 //
-// Event threads hold the listening socket and all idle connections in one epoll set; idle, silent and dribbling connections cost no
-// thread. An event thread asks an Exchange for an answer that needs no waiting; what may block goes to the pool. A request that waits for
-// another's answer holds no thread either.
+// Event threads hold the listening socket and all idle connections, each those that it accepted, in an epoll set of its own; idle, silent
+// and dribbling connections cost no thread. An event thread asks an Exchange for an answer that needs no waiting; what may block goes to
+// the pool. A request that waits for another's answer holds no thread either.
 //
 // Errors:   the constructor and run() throw std::system_error when epoll or threads can't be had. What a client does wrong ends its
 //           connection. An exception out of an Exchange is answered with 500 and logged. A request whose client has gone is dropped.

@@ -22,8 +22,9 @@ constexpr std::array kOptions{
      "Where the workers listen and nginx connects. A socket given by systemd or spawn-fcgi comes first."},
     Option{"server.runtime_dir", &Config::runtime_dir, "/run/recto", kAnyPath,
      "Shared memory of the workers: private to Recto's user, and on a file system in memory such as /run or /dev/shm."},
-    Option{"server.threads", &Config::server_threads, "2", "1..64",
-     "Event threads of a worker: they hold the connections and answer what needs no waiting, cached pages above all."},
+    Option{"server.threads", &Config::server_threads, "1", "1..64",
+     "Event threads of a worker: they hold the connections and answer what needs no waiting, cached pages above all. One is best where "
+     "there are as many workers as processors."},
     Option{"server.pool", &Config::server_pool, "8", "1..256",
      "Threads of a worker for what may wait: the database, rendering, memcached."},
     Option{"server.max_connections", &Config::server_max_connections, "4096", "64..65536",

@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(the_defaults_are_these) {
     BOOST_TEST(config.server_socket == "/run/recto.sock");
     BOOST_TEST(config.store_file == "/var/lib/recto/recto.db");
     BOOST_TEST(config.log_file == "/var/lib/recto/logs/recto.log");
-    BOOST_TEST(config.server_threads == 2);
+    BOOST_TEST(config.server_threads == 1);
     BOOST_TEST((config.server_idle_timeout > 60s));  // nginx's keepalive_timeout
     BOOST_TEST((config.cache_timeout == 50ms));
     BOOST_TEST((config.cache_servers == std::vector{"unix:/run/recto-memcached/memcached.sock"s}));
