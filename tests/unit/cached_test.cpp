@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <stdexcept>
 #include <thread>
 
@@ -299,4 +300,35 @@ BOOST_AUTO_TEST_CASE(threads_may_share_a_function) {
     for (auto& thread : threads) thread.join();
     BOOST_TEST(older == 0);
     BOOST_TEST(name(1) == "50");
+}
+
+BOOST_AUTO_TEST_CASE(a_result_s_place_in_the_cache_is_read_set_and_removed_by_its_arguments) {
+    Site site;
+    auto name = cached<std::string(std::int64_t)>(site.cache, "name", 10min, [&](std::int64_t id) { return *site.name(id); });
+    BOOST_TEST(!name.key(1).get().has_value());
+    BOOST_TEST(name(1) == "ann");
+    BOOST_TEST(name.key(1).get().value() == "ann");
+    name.key(1).set("set by hand");
+    BOOST_TEST(name(1) == "set by hand");
+    BOOST_TEST(!name.key(2).get().has_value());
+    name.key(1).remove();
+    BOOST_TEST(!name.key(1).get().has_value());
+    BOOST_TEST(name(1) == "ann");
+}
+
+BOOST_AUTO_TEST_CASE(of_threads_who_miss_the_same_result_one_computes) {
+    Site site;
+    std::atomic<int> calls = 0;
+    auto slow = cached<std::string(std::int64_t)>(site.cache, "slow", 10min, [&](std::int64_t) {
+        ++calls;
+        std::this_thread::sleep_for(200ms);
+        return std::string("made");
+    });
+    std::atomic<int> good = 0;
+    {
+        std::vector<std::jthread> threads;
+        for (int i = 0; i < 16; ++i) threads.emplace_back([&] { good += slow(1) == "made"; });
+    }
+    BOOST_TEST(good == 16);
+    BOOST_TEST(calls == 1);
 }
