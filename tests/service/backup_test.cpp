@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(a_file_put_over_the_database_is_noticed_and_nothing_is_show
     site.warm("Newer");
     fs::rename(site.copy, site.database);
     for (std::size_t worker = 0; worker < kWorkers; ++worker)
-        BOOST_TEST(eventually([&] { return site.ask(worker).starts_with("50"); }), "worker " << worker);
+        BOOST_TEST(eventually([&] { return site.ask(worker).starts_with("503"); }), "worker " << worker);
     BOOST_TEST(eventually([&] { return site.service.lines_with("\"ev\":\"store.moved\"") == kWorkers; }));
     BOOST_TEST(site.service.lines_with("use `recto restore`") >= static_cast<std::size_t>(kWorkers));
 
