@@ -7,8 +7,8 @@
  *
  * Who stands for what:
  *   Writer     WriteTransaction: before_, BEGIN IMMEDIATE to COMMIT, ChangeClock::publish; then the client is told
- *   Reader     a request: Cache::find, else Store::read, the queries, Cache::put. A page may be made of a cached part (NESTED); who
- *              misses may wait for another's recomputation and judges its result like any entry (WAITERS)
+ *   Reader     a request: Cache::look, else Store::read, the queries, Cache::put. A page may be made of a cached part (NESTED, used());
+ *              who misses may wait for another's computation (WAITERS, Flights) and judges what he is given like any entry (Cache::judge)
  *   Follower   Follower::Loop: sync() when PRAGMA data_version moved
  *   Restart    all processes end, a shell may write, shared memory is kept or removed, ChangeClock::open, new processes (RESTART)
  *   the never claim at the end: (b), looked at in every state
@@ -24,11 +24,12 @@
  *
  * The data is its own version: what is read of tag t is the number of the last change of t, so "older" is "smaller".
  *
- * Not in this model: epochs and restored databases under a running service; weak memory (a step is seen by all at once, which
- * is what acquire and release are for); time (the lease, expiry); other hosts; tags that share a slot (a miss more); wrong triggers;
- * a database or shared memory that fails.
+ * Not in this model: other epochs and restored databases under a running service (epoch.pml); weak memory (a step is seen by all at
+ * once, which is what acquire and release are for); time (the lease, expiry, what is shown because only its time ran out); other hosts;
+ * tags that share a slot (a miss more); wrong triggers; a database or shared memory that fails.
  *
- * Sizes: WRITERS, WRITES of each, READERS, REQUESTS of each, COPIES of an entry (process memory, memcached, a node that came back).
+ * Sizes: WRITERS, WRITES of each, READERS, REQUESTS of each, FOLLOWERS (0 or 1), COPIES of an entry (process memory, memcached, a node
+ * that came back).
  * Each -DFAULT_... breaks one rule of the code; `run` expects the search to notice every one.
  */
 
@@ -43,6 +44,9 @@
 #endif
 #ifndef REQUESTS
 #define REQUESTS 1
+#endif
+#ifndef FOLLOWERS
+#define FOLLOWERS 1
 #endif
 #ifndef COPIES
 #define COPIES 1
@@ -92,7 +96,7 @@ bit generation;  /* of processes: those of another one are dead */
 #endif
 
 /* --- EpochMemory::raise_to: the slots in any order, then synced_seq. The set is `rows` (0: none) and `last`, its clock.seq.
- *     The code's other guard (set.since > synced_seq) never fires within one memory. */
+ *     The code's other guard (set.since > synced_seq) never fires within one memory: epoch.pml has it. */
 
 inline raise_slot(t) {
 #ifdef FAULT_SLOTS_ARE_SET_NOT_RAISED
@@ -174,6 +178,7 @@ proctype Writer(bit mine; byte writes) {
     } UNTIL_KILLED
 }
 
+#if FOLLOWERS > 0
 /* moved() and sync()'s load of synced_seq are one step: between them synced_seq could only grow, and the set be smaller. */
 proctype Follower(bit mine) {
     byte since, last, rows[2];
@@ -184,6 +189,7 @@ end:    do
         od
     } UNTIL_KILLED
 }
+#endif
 
 #ifdef FAULT_STORES_IN_TRANSACTION
 /* A transaction that reads its own write, with the number that the clock has inside of it, and is rolled back. */
@@ -397,7 +403,7 @@ inline store_and_answer() {
 }
 
 #ifdef WAITERS
-/* Lead, or wait for the leader's result, or have waited long enough. */
+/* Flights: lead, or wait for the leader's result (given out even where put refuses it), or have waited long enough. */
 inline lead_or_wait() {
     if
     :: d_step { !computing[key] -> computing[key] = 1; result[key].there = 0; leads = 1 }
@@ -455,8 +461,8 @@ proctype Reader(bit mine; byte requests) {
     } UNTIL_KILLED
 }
 
-/* --- ChangeClock::open by the first process of the host: the others wait for the opening lock, so it is one step.
- *     What it finds is kept only if it is not a change more or less than the database; else there is a new epoch, and a memory
+/* --- ChangeClock::open by the first process of the host: the others wait for the opening lock, so it is one step (epoch.pml takes it
+ *     apart). What it finds is kept only if it is not a change more or less than the database; else there is a new epoch, and a memory
  *     filled from the table of changes. */
 
 #ifdef RESTART
@@ -500,7 +506,10 @@ proctype Restart() {
         :: skip
         fi;
         open_first();
-        run Follower(1); run Reader(1, REQUESTS); run Writer(1, 1)
+#if FOLLOWERS > 0
+        run Follower(1);
+#endif
+        run Reader(1, REQUESTS); run Writer(1, 1)
     }
 }
 #endif
@@ -514,7 +523,9 @@ init {
 #ifdef FAULT_STORES_IN_TRANSACTION
         run Undecided();
 #endif
+#if FOLLOWERS > 0
         run Follower(0);
+#endif
         for (i : 1 .. WRITERS) { run Writer(0, WRITES) }
         for (i : 1 .. READERS) { run Reader(0, REQUESTS) }
         i = 0
