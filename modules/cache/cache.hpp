@@ -40,6 +40,7 @@ struct CacheOptions {
     std::chrono::milliseconds stale_while_revalidate{30'000};
     std::chrono::milliseconds stale_if_error{3'600'000};
     std::chrono::milliseconds patience{5000};  // for another's computation
+    std::string user = {}, password = {};      // for SASL over TCP; both or none
     std::vector<std::string> subjects = {};    // what is counted apart: the names of the views
 };
 

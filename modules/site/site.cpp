@@ -35,7 +35,9 @@ CacheOptions cache_options(const Config& config) {
                          .build = kBuildId,
                          .stale_while_revalidate = config.cache_stale_while_revalidate,
                          .stale_if_error = config.cache_stale_if_error,
-                         .patience = config.cache_patience};
+                         .patience = config.cache_patience,
+                         .user = config.cache_user,
+                         .password = config.cache_password};
     for (const auto name : view_names()) options.subjects.emplace_back(name);
     return options;
 }
