@@ -67,6 +67,7 @@ Flights::Joined Flights::join(std::string_view key, Waiter* waiter) {
     waiter->waits_ = true;
     waiter->key_ = found->first;
     found->second.waiters.push_back(waiter);
+    has_news_ = true;
     if (!watcher_.joinable()) watcher_ = std::jthread([this](const std::stop_token& stop) { watch(stop); });
     changed_.notify_all();
     return {.lead = {}, .waits = true};
@@ -129,7 +130,8 @@ void Flights::watch(const std::stop_token& stop) {
         if (waiting_ == 0)
             changed_.wait(lock, stop, [this] { return waiting_ > 0; });
         else
-            changed_.wait_until(lock, stop, next_look(), [] { return false; });
+            changed_.wait_until(lock, stop, next_look(), [this] { return has_news_; });
+        has_news_ = false;
         wake_late(SteadyClock::now());
         look_elsewhere();
     }

@@ -126,6 +126,7 @@ private:
     // guarded by mutex_
     ByKey flights_;
     std::size_t waiting_ = 0;
+    bool has_news_ = false;  // somebody joined since the watcher decided how long to sleep
     std::condition_variable_any changed_;
     std::jthread watcher_;  // since somebody waits; last: it uses the others
 };

@@ -126,6 +126,22 @@ BOOST_AUTO_TEST_CASE(nobody_waits_longer_than_his_patience) {
     BOOST_TEST(landed_as<Flights::Alone>(someone));
 }
 
+// The watcher has settled down to sleep for the first waiter's patience when the second joins.
+BOOST_AUTO_TEST_CASE(who_waits_for_another_process_is_not_forgotten_for_one_who_waits_here) {
+    Host host;
+    OtherLeader other(host.options, "there");
+    BOOST_REQUIRE(other.leads());
+    const auto leader = host.flights.join("here", nullptr);
+    Someone waits_here, waits_for_the_other;
+    BOOST_REQUIRE(host.flights.join("here", &waits_here.waiter).waits);
+    std::this_thread::sleep_for(50ms);  // too short only makes the test weaker
+    BOOST_REQUIRE(host.flights.join("there", &waits_for_the_other.waiter).waits);
+    other.kill();
+    BOOST_TEST(eventually([&] { return waits_for_the_other.woken == 1; }, host.options.patience / 2));
+    BOOST_TEST(landed_as<Flights::LookAgain>(waits_for_the_other));
+    BOOST_TEST(waits_here.woken == 0);
+}
+
 BOOST_AUTO_TEST_CASE(there_are_no_more_waiters_than_allowed) {
     Host host;
     auto options = host.options;
