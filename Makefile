@@ -55,7 +55,7 @@ run: packages-run all
 test: packages-run packages-test $(SERVED) $(CHOSEN)
 	@tests/run $(CHOSEN)
 asan:
-	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE)' LDFLAGS='$(SANITIZE)'
+	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE) -Wno-maybe-uninitialized' LDFLAGS='$(SANITIZE)'
 tsan:
 	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread -Wno-tsan' LDFLAGS='-fsanitize=thread'
 lint: packages-build packages-lint
