@@ -47,7 +47,7 @@ ThrottleOptions throttle_options(const Config& config) {
                             .policies = {},
                             .clients = static_cast<std::uint32_t>(config.throttle_clients),
                             .users = static_cast<std::uint32_t>(config.throttle_users)};
-    for (const auto& [scope, rate] : config.throttle_scopes) options.policies.push_back({scope, rate, scope == "anon"});
+    for (const auto& [scope, rate] : config.throttle_scopes) options.policies.push_back({.scope = scope, .rate = rate, .addresses_only = scope == "anon"});
     return options;
 }
 

@@ -54,7 +54,32 @@ void ClientKey::put(char kind, const void* data, std::size_t size) {
     assert(size < bytes_.size());
     bytes_[0] = kind;
     std::memcpy(bytes_.data() + 1, data, size);
-    size_ = 1 + size;
+    size_ = static_cast<std::uint8_t>(1 + size);
 }
+
+std::string ClientKey::name() const {
+    const char* const data = bytes_.data() + 1;
+    char text[INET6_ADDRSTRLEN] = {};
+    switch (bytes_[0]) {
+        case 'u': {
+            std::int64_t id = 0;
+            std::memcpy(&id, data, sizeof id);
+            return "user " + std::to_string(id);
+        }
+        case '4':
+            return ::inet_ntop(AF_INET, data, text, sizeof text);
+        case '6': {
+            in6_addr six{};
+            std::memcpy(&six, data, kNetworkBytes);
+            return ::inet_ntop(AF_INET6, &six, text, sizeof text) + std::string("/64");
+        }
+        case 'o':
+            return "other " + hex({reinterpret_cast<const std::uint8_t*>(data), sizeof(Hash128)});
+        default:
+            return "others";
+    }
+}
+
+std::string name_of(const Client& client) { return ClientKey(client).name(); }
 
 }  // namespace recto

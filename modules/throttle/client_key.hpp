@@ -1,11 +1,13 @@
 // client_key.hpp - the bytes that stand for a client: a kind, then what tells it from others of that kind.
 //
-// Errors:   none; what isn't an address is a client of kind `other`, known by its whole text.
-// Threads:  plain values.
+// Errors:   none; what isn't an address is a client of kind `other`, known by a hash of its whole text.
+// Threads:  plain values, which may lie in shared memory.
 #pragma once
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "throttle/throttle.hpp"
@@ -14,9 +16,14 @@ namespace recto {
 
 class ClientKey {
 public:
+    ClientKey() = default;  // of nobody
     explicit ClientKey(const Client& client);
 
     [[nodiscard]] std::string_view bytes() const { return {bytes_.data(), size_}; }
+    [[nodiscard]] bool is_user() const { return bytes_[0] == 'u'; }
+
+    // `192.0.2.1`, `2001:db8::/64`, `user 12`, `other 0f3c…`; `others` for nobody.
+    [[nodiscard]] std::string name() const;
 
 private:
     void put_user(std::int64_t id);
@@ -24,7 +31,7 @@ private:
     void put(char kind, const void* data, std::size_t size);
 
     std::array<char, 17> bytes_{};
-    std::size_t size_ = 0;
+    std::uint8_t size_ = 0;
 };
 
 }  // namespace recto

@@ -29,7 +29,20 @@ Population population(std::uint32_t clients, std::size_t first_stripe) {
     return {.first_stripe = first_stripe, .stripes = stripes, .sets_per_stripe = (ways + stripes * kWays - 1) / (stripes * kWays)};
 }
 
-std::size_t set_bytes(const Window& window) { return round_up(sizeof(Set) + kWays * window.slots() * sizeof(std::uint32_t), kLine); }
+std::size_t set_bytes(const Window& window, bool strict) {
+    const auto floor = strict ? sizeof(Floor) + 2 * window.record_bytes() : 0;
+    return round_up(sizeof(Set) + kWays * window.record_bytes() + floor, kLine);
+}
+
+// One of `size`, by 24 random bits.
+std::size_t pick(std::uint64_t bits, std::size_t size) { return (bits & 0xFFFFFF) * size >> 24; }
+
+// The finalizer of SplitMix64 (Steele, Lea, Flood 2014): bits that seem to have nothing to do with those of the tag itself.
+std::uint64_t mixed(std::uint64_t bits) {
+    bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9;
+    bits = (bits ^ bits >> 27) * 0x94D049BB133111EB;
+    return bits ^ bits >> 31;
+}
 
 // Ticks count from the boot, and from the start of the time namespace: neither may be another's.
 Hash128 boot_identity() {
@@ -41,12 +54,14 @@ Hash128 boot_identity() {
 Description::Policy describe(const ThrottlePolicy& policy) {
     Description::Policy out{};
     if (policy.scope.size() >= out.scope.size()) throw std::runtime_error("throttle: the name of scope " + policy.scope + " is too long");
-    if (policy.rate.limit > Window::kMostLimit)
-        throw std::runtime_error("throttle: scope " + policy.scope + ": expected a limit of at most " + std::to_string(Window::kMostLimit));
+    const auto most = policy.representation == Representation::ring32 ? Window::kMostLimit : Window::kMostNarrowLimit;
+    if (policy.rate.limit > most)
+        throw std::runtime_error("throttle: scope " + policy.scope + ": expected a limit of at most " + std::to_string(most));
     if (policy.rate.period < std::chrono::seconds(1)) throw std::runtime_error("throttle: scope " + policy.scope + ": expected a period");
     std::ranges::copy(policy.scope, out.scope.begin());
     out.limit = policy.rate.limit;
-    out.anonymous_only = policy.anonymous_only;
+    out.addresses_only = policy.addresses_only;
+    out.representation = static_cast<std::uint16_t>(policy.representation);
     out.period_seconds = policy.rate.period.count();
     return out;
 }
@@ -55,7 +70,14 @@ ThrottlePolicy policy_of(const Description::Policy& policy) {
     const auto end = std::ranges::find(policy.scope, '\0');
     return {.scope = std::string(policy.scope.begin(), end),
             .rate = {policy.limit, std::chrono::seconds(policy.period_seconds)},
-            .anonymous_only = policy.anonymous_only != 0};
+            .addresses_only = policy.addresses_only != 0,
+            .representation = static_cast<Representation>(policy.representation)};
+}
+
+bool is_impossible(const Description::Policy& policy) {
+    if (policy.representation > static_cast<std::uint16_t>(Representation::windows)) return true;
+    const bool is_wide = policy.representation == static_cast<std::uint16_t>(Representation::ring32);
+    return policy.limit > (is_wide ? Window::kMostLimit : Window::kMostNarrowLimit) || policy.period_seconds < 1;
 }
 
 bool is_ours(const Description& description) {
@@ -69,16 +91,26 @@ Layout::Layout(const ThrottleOptions& options)
     : addresses(population(options.clients, 0)), users(population(options.users, addresses.stripes)) {
     size = round_up(offset_of_stripes() + stripes() * sizeof(Stripe), kPage);
     const auto region = [&](const Window& window, const Population& whose) {
-        const Region made{.offset = size, .set_bytes = set_bytes(window)};
-        size += whose.stripes * whose.sets_per_stripe * made.set_bytes;
+        const Region made{.offset = size, .set_bytes = set_bytes(window, options.strict)};
+        size += whose.sets() * made.set_bytes;
         return made;
     };
     for (const auto& policy : options.policies) {
-        const Window window(policy.rate);
+        const Window window(policy.rate, policy.representation);
         const auto of_addresses = region(window, addresses);
-        const auto of_users = policy.anonymous_only ? std::optional<Region>() : region(window, users);
+        const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window, users);
         scopes.push_back({window, of_addresses, of_users});
     }
+}
+
+Place place_of(std::uint64_t tag, bool user, const Population& population) {
+    const auto bits = mixed(tag);
+    const auto part = (bits >> 48) * population.stripes >> 16;
+    const auto first = pick(bits >> 24, population.sets_per_stripe);
+    const auto second = pick(bits, population.sets_per_stripe);
+    const auto other = second != first ? second : (second + 1) % population.sets_per_stripe;
+    const auto begin = part * population.sets_per_stripe;
+    return {.user = user, .tag = tag, .stripe = population.first_stripe + part, .sets = {begin + first, begin + other}};
 }
 
 std::size_t Layout::offset_of_stripes() { return round_up(sizeof(Header), kPage); }
@@ -92,6 +124,7 @@ Description describe(const ThrottleOptions& options) {
     out.policy_count = static_cast<std::uint32_t>(options.policies.size());
     out.clients = options.clients;
     out.users = options.users;
+    out.strict = options.strict;
     out.boot = boot_identity();
     std::ranges::transform(options.policies, out.policies.begin(), [](const ThrottlePolicy& policy) { return describe(policy); });
     return out;
@@ -103,14 +136,14 @@ std::optional<ThrottleOptions> read_description(std::span<const std::byte> file)
     std::memcpy(&description, file.data(), sizeof description);
     if (!is_ours(description)) return {};
 
-    ThrottleOptions options{.folder = {}, .policies = {}, .clients = description.clients, .users = description.users};
-    for (const auto& policy : std::span(description.policies).first(description.policy_count))
-        options.policies.push_back(policy_of(policy));
+    ThrottleOptions options;
+    options.clients = description.clients;
+    options.users = description.users;
+    options.strict = description.strict != 0;
     // Nothing is believed that we wouldn't have written ourselves.
-    const auto impossible = [](const ThrottlePolicy& policy) {
-        return policy.rate.limit > Window::kMostLimit || policy.rate.period.count() < 1;
-    };
-    if (std::ranges::any_of(options.policies, impossible)) return {};
+    const auto policies = std::span(description.policies).first(description.policy_count);
+    if (std::ranges::any_of(policies, is_impossible)) return {};
+    for (const auto& policy : policies) options.policies.push_back(policy_of(policy));
     if (describe(options) != description || Layout(options).size != file.size()) return {};
     return options;
 }

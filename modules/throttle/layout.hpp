@@ -3,8 +3,8 @@
 //     Header | stripes of addresses, of users | for each scope: sets of addresses, sets of users
 //
 // Two populations, addresses and users, so that no flood of addresses can push a user out. A stripe is a lock and a part of the sets of
-// every scope; a client lies in one stripe, so one lock covers a request in all its scopes. A set is 8 tags, 8 words, 8 rings; within its
-// stripe a client may lie in either of two sets.
+// every scope; a client lies in one stripe, so one lock covers a request in all its scopes. A set is 8 tags, 8 words, 8 times the memory
+// of AcceptTimes; within its stripe a client may lie in either of two sets. All of that follows from the client's tag.
 //
 // Threads:  plain values, immutable after construction.
 // Source:   two choices: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
@@ -16,10 +16,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <type_traits>
 #include <vector>
 
-#include "throttle/ring.hpp"
+#include "throttle/accept_times.hpp"
+#include "throttle/client_key.hpp"
+#include "throttle/refusals.hpp"
 #include "throttle/robust_mutex.hpp"
 #include "throttle/throttle.hpp"
 #include "util/crypto.hpp"
@@ -32,12 +33,13 @@ constexpr std::size_t kWays = 8;
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.
 struct Description {
     static constexpr std::uint64_t kMagic = 0x656c74746f726874;  // "throttle"
-    static constexpr std::uint32_t kLayout = 1;
+    static constexpr std::uint32_t kLayout = 2;
 
     struct Policy {
         std::array<char, 48> scope;
         std::uint32_t limit;
-        std::uint32_t anonymous_only;
+        std::uint16_t addresses_only;
+        std::uint16_t representation;
         std::int64_t period_seconds;
         bool operator==(const Policy&) const = default;
     };
@@ -47,6 +49,7 @@ struct Description {
     std::uint32_t policy_count;
     std::uint32_t clients;
     std::uint32_t users;
+    std::uint64_t strict;
     Hash128 boot;
     std::array<Policy, kMaxScopes> policies;
     bool operator==(const Description&) const = default;
@@ -55,18 +58,33 @@ struct Description {
 struct Header {
     Description description;
     SipKey secret;
+
+    // Set before anything is taken over into the file that replaces this one. Who finds it set, before it counts or after, counts again in
+    // that file: what was counted here in between was taken over or is forgotten, never both counted and lost.
+    std::atomic<std::uint32_t> retired;
 };
-static_assert(std::is_trivially_copyable_v<Header>);
 
 struct alignas(128) Stripe {
+    static constexpr std::size_t kRefusals = 8;
+
     RobustMutex mutex;
-    std::atomic<std::uint64_t> accepted{0}, refused{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
+    std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
+    std::array<RefusalSlot, kRefusals> refusals{};
+};
+
+// In a strict table each set has one: the i-th newest of its times is not older than the i-th newest of anybody who was forgotten there,
+// so who starts with these times can't have more than the limit. Two AcceptTimes, of which one is valid while the other is written.
+// Two lists sorted the same way are both bounded by their maximum, element by element.
+struct Floor {
+    std::atomic<std::uint64_t> valid;  // 0 or 1
+    std::array<std::atomic<std::uint64_t>, 2> words;
+    std::uint64_t unused;
 };
 
 struct Set {
     std::array<std::atomic<std::uint64_t>, kWays> tags;  // 0: nobody
     std::array<std::atomic<std::uint64_t>, kWays> words;
-    // and kWays rings
+    // and kWays records; then perhaps a Floor and its two
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(Set) == 128);
 
@@ -74,7 +92,18 @@ struct Population {
     std::size_t first_stripe = 0;
     std::size_t stripes = 0;
     std::size_t sets_per_stripe = 0;
+
+    [[nodiscard]] std::size_t sets() const { return stripes * sets_per_stripe; }
 };
+
+// Where a client lies, the same in every scope.
+struct Place {
+    bool user;
+    std::uint64_t tag;
+    std::size_t stripe;
+    std::array<std::size_t, 2> sets;
+};
+[[nodiscard]] Place place_of(std::uint64_t tag, bool user, const Population& population);
 
 // The sets of one scope and one population.
 struct Region {
@@ -103,7 +132,8 @@ public:
 // Throws std::runtime_error when the options don't fit the header.
 [[nodiscard]] Description describe(const ThrottleOptions& options);
 
-// The policies a file was made for; empty when it isn't a table of this boot and this program. The folder isn't filled in.
+// The policies a file was made for; empty when it isn't a table of this boot and this program. Folder, charge, dry runs and snapshot
+// aren't filled in: they are a matter of each process.
 [[nodiscard]] std::optional<ThrottleOptions> read_description(std::span<const std::byte> file);
 
 }  // namespace recto

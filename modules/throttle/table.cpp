@@ -4,296 +4,313 @@
 #include <array>
 #include <bit>
 #include <cassert>
-#include <cstring>
 #include <functional>
 #include <iterator>
-#include <new>
 #include <stdexcept>
 #include <tuple>
 #include <utility>
 
 #include "throttle/client_key.hpp"
+#include "throttle/snapshot.hpp"
+#include "throttle/table_parts.hpp"
 
 namespace recto {
 namespace {
 
-constexpr std::uint64_t kTicksPerSecond = 1024;
-
 std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) {
     return std::chrono::seconds(tick <= now ? 0 : (tick - now + kTicksPerSecond - 1) / kTicksPerSecond);
 }
-
-std::uint64_t period_in_ticks(const Rate& rate) { return static_cast<std::uint64_t>(rate.period.count()) * kTicksPerSecond; }
-
-void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) { counter.fetch_add(amount, std::memory_order_relaxed); }
-
-// One of `size`, by 24 random bits.
-std::size_t pick(std::uint64_t bits, std::size_t size) { return (bits & 0xFFFFFF) * size >> 24; }
 
 template <class Visit>
 void for_each_bit(std::uint64_t bits, const Visit& visit) {
     for (; bits != 0; bits &= bits - 1) visit(static_cast<std::size_t>(std::countr_zero(bits)));
 }
 
+constexpr std::uint64_t bit(std::size_t index) { return std::uint64_t{1} << index; }
+
 }  // namespace
 
-class Throttle::Table::Guard {
-public:
-    explicit Guard(Stripe& stripe) : stripe_(stripe), locked_(stripe.mutex.lock()) {
-        // After a death there is nothing to repair: what the last store of a change didn't commit never happened.
-        if (locked_ == RobustMutex::Locked::recovered) add(stripe.recovered_locks);
-        if (locked_ == RobustMutex::Locked::stalled) add(stripe.stalls);
-    }
-    ~Guard() {
-        if (*this) stripe_.mutex.unlock();
-    }
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
-
-    explicit operator bool() const { return locked_ != RobustMutex::Locked::stalled; }
-    void require() const {
-        if (!*this) throw std::runtime_error("throttle: a stopped process holds a lock of the table");
-    }
-
-private:
-    Stripe& stripe_;
-    RobustMutex::Locked locked_;
-};
-
-// Where a client lies, the same in every scope.
-struct Throttle::Table::Place {
-    bool user;
-    std::uint64_t tag;
-    std::size_t stripe;
-    std::array<std::size_t, 2> sets;
-};
-
-// The memory of one record.
-struct Throttle::Table::Way {
-    std::atomic<std::uint64_t>& tag;
-    std::atomic<std::uint64_t>& word;
-    std::uint32_t* slots;
-
-    [[nodiscard]] bool taken() const { return tag.load(std::memory_order_relaxed) != 0; }
-    [[nodiscard]] Ring ring(const Window& window) const { return {window, word, slots}; }
-    void forget() const { tag.store(0, std::memory_order_release); }
-};
-
-// Where one scope would count a request, and from when on it would.
-struct Throttle::Table::Spot {
-    std::size_t set;
-    std::size_t index;
-    bool own;              // else the place of another, or of nobody
-    std::uint32_t evicts;  // live requests of that other
-    std::uint64_t opens_at;
-};
-
-Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks, std::string note)
-    : memory_(memory), options_(options), layout_(options), ticks_(ticks), note_(std::move(note)) {
+Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks)
+    : memory_(memory), in_file_(in_file), layout_(in_file), ticks_(ticks), charge_(own.charge) {
     assert(memory.size() == layout_.size);
-}
-
-std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, const ThrottleOptions& options, const Table* previous) {
-    auto& header = *new (memory.data()) Header{.description = describe(options), .secret = {}};
-    const Table table(memory, options, boot_ticks(), "");
-    for (std::size_t i = 0; i < table.layout_.stripes(); ++i) new (&table.stripe(i)) Stripe;
-    random_bytes(header.secret);
-
-    std::vector<std::string> kept;
-    if (!previous || previous->options_.clients != options.clients || previous->options_.users != options.users) return kept;
-    header.secret = previous->header().secret;
-    for (Scope scope = 0; scope < options.policies.size(); ++scope) {
-        const auto from = previous->find(options.policies[scope].scope);
-        if (!from || previous->options_.policies[*from] != options.policies[scope]) continue;
-        for (const bool user : {false, true})
-            if (table.counts(scope, user)) previous->copy_to(table, *from, scope, user);
-        kept.push_back(options.policies[scope].scope);
-    }
-    return kept;
-}
-
-// Where a stopped process holds the lock its memory stands still, and is whole as after a death: copied all the same.
-void Throttle::Table::copy_to(const Table& target, Scope from, Scope to, bool user) const {
-    const auto& whose = population(user);
-    const auto bytes = whose.sets_per_stripe * region(from, user).set_bytes;
-    for (std::size_t i = 0; i < whose.stripes; ++i) {
-        const Guard guard(stripe(whose.first_stripe + i));
-        std::memcpy(target.memory_.data() + target.region(to, user).offset + i * bytes,
-                    memory_.data() + region(from, user).offset + i * bytes, bytes);
+    for (Scope scope = 0; scope < own.policies.size(); ++scope) {
+        positions_.push_back(position(own.policies[scope].scope));
+        if (!positions_.back()) continue;
+        own_scopes_[*positions_.back()] = scope;
+        if (own.policies[scope].dry_run) dry_runs_ |= bit(*positions_.back());
     }
 }
 
-std::optional<Throttle::Scope> Throttle::Table::find(std::string_view scope) const {
-    const auto found = std::ranges::find(options_.policies, scope, &ThrottlePolicy::scope);
-    if (found == options_.policies.end()) return {};
-    return static_cast<Scope>(found - options_.policies.begin());
+bool Throttle::Table::is_retired() const { return header().retired.load(std::memory_order_acquire) != 0; }
+
+std::optional<Throttle::Table::Position> Throttle::Table::position(std::string_view scope) const {
+    const auto found = std::ranges::find(in_file_.policies, scope, &ThrottlePolicy::scope);
+    if (found == in_file_.policies.end()) return {};
+    return static_cast<Position>(found - in_file_.policies.begin());
 }
 
-Throttle::Verdict Throttle::Table::check(std::span<const Scope> scopes, const Client& client) {
-    const auto wanted = counting(scopes, client.user_id.has_value());
-    if (wanted == 0) return {};
+std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
+    const bool user = ask.client.user_id.has_value();
+    const auto wanted = counting(ask.scopes, user);
+    if (wanted == 0) return Verdict{};
+    const ClientKey client(ask.client);
     const auto place = place_of(client);
     auto& home = stripe(place.stripe);
     const Guard guard(home);
-    if (!guard) return {.outcome = Outcome::stalled};
+    if (!guard) return Verdict{.outcome = Outcome::stalled};
+    if (is_retired()) return {};
 
     const auto now = ticks_.now();
     std::array<Spot, kMaxScopes> spots;
-    std::uint64_t opens_at = now;
+    Bits full = 0;
     Verdict verdict;
-    for_each_bit(wanted, [&](Scope scope) {
-        spots[scope] = assess(scope, place, now);
-        if (spots[scope].opens_at <= opens_at) return;
+    auto opens_at = now;
+    for_each_bit(wanted, [&](Position scope) {
+        spots[scope] = assess(scope, place, now, ask.cost);
+        if (spots[scope].opens_at <= now) return;
+        full |= bit(scope);
+        if ((dry_runs_ & bit(scope)) != 0 || spots[scope].opens_at <= opens_at) return;
         opens_at = spots[scope].opens_at;
-        verdict = {.outcome = Outcome::refused, .retry_after = seconds_until(opens_at, now), .scope = scope};
+        verdict = {.outcome = Outcome::refused, .retry_after = seconds_until(opens_at, now), .scope = own_scopes_[scope]};
     });
-    if (verdict.outcome == Outcome::accepted) for_each_bit(wanted, [&](Scope scope) { charge(scope, spots[scope], place, now); });
-    add(verdict.outcome == Outcome::accepted ? home.accepted : home.refused);
+
+    const bool accepted = verdict.outcome == Outcome::accepted;
+    if (ask.counts && (accepted || charge_ == Charge::drf))
+        for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.cost); });
+    if (!accepted || ask.counts) add(accepted ? home.accepted : home.refused);
+    if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, home, now);
+    if (ask.quotas != nullptr) {
+        ask.quotas->clear();
+        for_each_bit(wanted, [&](Position scope) { ask.quotas->push_back(quota_of(scope, spots[scope], place, now)); });
+    }
+    // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    if (is_retired()) return {};
     return verdict;
 }
 
 // The scopes that count such a client, as bits.
-std::uint64_t Throttle::Table::counting(std::span<const Scope> scopes, bool user) const {
-    std::uint64_t bits = 0;
+Throttle::Table::Bits Throttle::Table::counting(std::span<const Scope> scopes, bool user) const {
+    Bits bits = 0;
     for (const auto scope : scopes) {
-        assert(scope < options_.policies.size());
-        if (counts(scope, user)) bits |= std::uint64_t{1} << scope;
+        assert(scope < positions_.size());
+        if (const auto there = positions_[scope]; there && counts(*there, user)) bits |= bit(*there);
     }
     return bits;
 }
 
-Throttle::Table::Place Throttle::Table::place_of(const Client& client) const {
-    const bool user = client.user_id.has_value();
-    const auto& whose = population(user);
-    const auto [tag, bits] = std::bit_cast<std::array<std::uint64_t, 2>>(sip_hash(ClientKey(client).bytes(), header().secret));
-    const auto part = (bits >> 48) * whose.stripes >> 16;
-    const auto first = pick(bits >> 24, whose.sets_per_stripe);
-    const auto second = pick(bits, whose.sets_per_stripe);
-    const auto other = second != first ? second : (second + 1) % whose.sets_per_stripe;
-    const auto begin = part * whose.sets_per_stripe;
-    return {
-        .user = user, .tag = std::max<std::uint64_t>(tag, 1), .stripe = whose.first_stripe + part, .sets = {begin + first, begin + other}};
+Place Throttle::Table::place_of(const ClientKey& client) const {
+    const auto hash = std::bit_cast<std::array<std::uint64_t, 2>>(sip_hash(client.bytes(), header().secret));
+    const auto tag = std::max<std::uint64_t>(hash[0], 1);
+    return recto::place_of(tag, client.is_user(), population(client.is_user()));
 }
 
 Stripe& Throttle::Table::stripe(std::size_t index) const {
     return reinterpret_cast<Stripe*>(memory_.data() + Layout::offset_of_stripes())[index];
 }
 
-const Region& Throttle::Table::region(Scope scope, bool user) const {
+const Region& Throttle::Table::region(Position scope, bool user) const {
     const auto& regions = layout_.scopes[scope];
     return user ? *regions.users : regions.addresses;
 }
 
-// Memory of zeros is a Set of nobodies.
-Throttle::Table::Way Throttle::Table::way(Scope scope, bool user, std::size_t set, std::size_t index) const {
+std::byte* Throttle::Table::set(Position scope, bool user, std::size_t set) const {
     const auto& where = region(scope, user);
-    auto* const bytes = memory_.data() + where.offset + set * where.set_bytes;
-    auto& heads = *reinterpret_cast<Set*>(bytes);
-    auto* const slots = reinterpret_cast<std::uint32_t*>(bytes + sizeof(Set));
-    return {heads.tags[index], heads.words[index], slots + index * layout_.scopes[scope].window.slots()};
+    return memory_.data() + where.offset + set * where.set_bytes;
 }
 
-std::optional<Throttle::Table::Spot> Throttle::Table::find(Scope scope, const Place& place) const {
-    for (const auto set : place.sets)
+// Memory of zeros is a Set of nobodies.
+Throttle::Table::Way Throttle::Table::way(Position scope, bool user, std::size_t set_index, std::size_t index) const {
+    auto* const bytes = set(scope, user, set_index);
+    auto& heads = *reinterpret_cast<Set*>(bytes);
+    return {heads.tags[index], heads.words[index], bytes + sizeof(Set) + index * window(scope).record_bytes()};
+}
+
+Throttle::Table::FloorTimes Throttle::Table::floor(Position scope, bool user, std::size_t set_index) const {
+    auto* const bytes = set(scope, user, set_index) + sizeof(Set) + kWays * window(scope).record_bytes();
+    return {window(scope), bytes};
+}
+
+std::optional<Throttle::Table::Spot> Throttle::Table::find(Position scope, const Place& place) const {
+    for (const auto set_index : place.sets)
         for (std::size_t index = 0; index < kWays; ++index)
-            if (way(scope, place.user, set, index).tag.load(std::memory_order_relaxed) == place.tag)
-                return Spot{.set = set, .index = index, .own = true, .evicts = 0, .opens_at = 0};
+            if (way(scope, place.user, set_index, index).tag.load(std::memory_order_relaxed) == place.tag)
+                return Spot{.set = set_index, .index = index, .own = true, .evicts = 0, .opens_at = 0};
     return {};
 }
 
-Throttle::Table::Spot Throttle::Table::assess(Scope scope, const Place& place, std::uint64_t now) const {
-    const auto& window = layout_.scopes[scope].window;
-    if (window.limit() == 0)
-        return {.set = 0, .index = 0, .own = false, .evicts = 0, .opens_at = now + period_in_ticks(options_.policies[scope].rate)};
+Throttle::Table::Spot Throttle::Table::assess(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const {
+    const auto& rate = window(scope);
+    if (rate.limit() < cost) return {.set = 0, .index = 0, .own = false, .evicts = 0, .opens_at = now + rate.period()};
     auto spot = find(scope, place);
-    if (!spot) return make_room(scope, place, now);
-    spot->opens_at = way(scope, place.user, spot->set, spot->index).ring(window).opens_at(now);
-    return *spot;
+    if (spot) {
+        spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now, cost);
+        return *spot;
+    }
+    auto room = make_room(scope, place, now);
+    if (in_file_.strict) room.opens_at = std::max(room.opens_at, floor_opens_at(scope, place, now, cost));
+    return room;
 }
 
 // The record that loses least: of the sets' free ones one in the emptier set; else the one with the fewest live requests, among equals
 // the one idle for longest. Never one at its limit: where all are, the newcomer waits for the first of them to fall below.
-Throttle::Table::Spot Throttle::Table::make_room(Scope scope, const Place& place, std::uint64_t now) const {
-    const auto& window = layout_.scopes[scope].window;
+Throttle::Table::Spot Throttle::Table::make_room(Position scope, const Place& place, std::uint64_t now) const {
     using Loss = std::tuple<std::uint64_t, std::uint32_t, std::uint64_t>;  // opens at, live requests, how full its set or how recent
     std::optional<Loss> least;
     Spot best{};
-    for (const auto set : place.sets) {
+    for (const auto set_index : place.sets) {
         std::uint64_t taken_in_set = 0;
         std::optional<std::size_t> free;
         for (std::size_t index = 0; index < kWays; ++index) {
-            const auto candidate = way(scope, place.user, set, index);
-            const auto ring = candidate.ring(window);
-            const auto live = candidate.taken() ? ring.live(now) : 0;
+            const auto candidate = way(scope, place.user, set_index, index);
+            const auto times = candidate.times(window(scope));
+            const auto live = candidate.taken() ? times.live(now) : 0;
             if (live == 0) {
                 free = index;
                 continue;
             }
             ++taken_in_set;
-            const Loss loss{ring.opens_at(now), live, ring.newest()};
+            const Loss loss{times.opens_at(now), live, times.newest()};
             if (least && *least <= loss) continue;
             least = loss;
-            best = {.set = set, .index = index, .own = false, .evicts = live, .opens_at = ring.opens_at(now)};
+            best = {.set = set_index, .index = index, .own = false, .evicts = live, .opens_at = times.opens_at(now)};
         }
         const Loss nothing{now, 0, taken_in_set};
         if (!free || (least && *least <= nothing)) continue;
         least = nothing;
-        best = {.set = set, .index = *free, .own = false, .evicts = 0, .opens_at = now};
+        best = {.set = set_index, .index = *free, .own = false, .evicts = 0, .opens_at = now};
     }
     return best;
 }
 
+std::vector<std::uint64_t> Throttle::Table::floor_times(Position scope, const Place& place) const {
+    return newest_of_both(floor(scope, place.user, place.sets[0]).times(), floor(scope, place.user, place.sets[1]).times());
+}
+
+// Late by a tick or a unit rather than early.
+std::uint64_t Throttle::Table::floor_opens_at(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const {
+    const auto& rate = window(scope);
+    const auto times = floor_times(scope, place);
+    const auto expiry = [&](std::uint64_t time) { return time + rate.period() + rate.lateness(); };
+    const auto live = static_cast<std::uint32_t>(std::ranges::count_if(times, [&](std::uint64_t time) { return expiry(time) > now; }));
+    if (live + cost <= rate.limit()) return now;
+    return expiry(times[times.size() - live + (live + cost - rate.limit() - 1)]);
+}
+
 // The order of the stores is what makes a death between any two of them harmless.
-void Throttle::Table::charge(Scope scope, const Spot& spot, const Place& place, std::uint64_t now) {
+void Throttle::Table::charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost) {
     const auto record = way(scope, place.user, spot.set, spot.index);
-    const auto& window = layout_.scopes[scope].window;
-    if (spot.own) return record.ring(window).push(now);
-    if (spot.evicts > 0) add(stripe(place.stripe).evicted_live_requests, spot.evicts);
-    record.forget();
-    auto ring = record.ring(window);
-    ring.clear();
-    ring.push(now);
+    auto times = record.times(window(scope));
+    if (spot.own) return times.push(now, cost);
+    const auto inherited = in_file_.strict ? floor_times(scope, place) : std::vector<std::uint64_t>();
+    evict(scope, spot, place);
+    times.assign(inherited);
+    times.push(now, cost);
     record.tag.store(place.tag, std::memory_order_release);
 }
 
+void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place) {
+    const auto record = way(scope, place.user, spot.set, spot.index);
+    if (spot.evicts > 0) {
+        add(stripe(place.stripe).evicted_live_requests, spot.evicts);
+        if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times(window(scope)).times());
+    }
+    record.forget();
+}
+
+Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const {
+    const auto& rate = window(scope);
+    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = seconds_until(spot.opens_at, now)};
+    if (rate.limit() == 0) return quota;
+    const auto record = way(scope, place.user, spot.set, spot.index);
+    if (record.tag.load(std::memory_order_relaxed) != place.tag) {  // refused: a newcomer without a place, or only looked at
+        if (spot.opens_at <= now) quota.remaining = rate.limit();
+        return quota;
+    }
+    const auto times = record.times(rate);
+    quota.remaining = rate.limit() - times.live(now);
+    quota.more_in = seconds_until(times.oldest_expiry(now), now);
+    return quota;
+}
+
+void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now) {
+    RefusalNotes notes(home.refusals);
+    for_each_bit(scopes, [&](Position scope) {
+        const bool dry_run = (dry_runs_ & bit(scope)) != 0;
+        if (dry_run) add(home.would_refuse);
+        notes.add({.count = 1,
+                   .first = now,
+                   .until = spots[scope].opens_at,
+                   .scope = static_cast<std::uint32_t>(scope),
+                   .dry_run = dry_run,
+                   .client = client});
+    });
+}
+
+Throttle::Refusals Throttle::Table::named(const NotedRefusals& refusals, std::uint64_t now) const {
+    return {.scope = refusals.scope < in_file_.policies.size() ? in_file_.policies[refusals.scope].scope : "",
+            .client = refusals.client.name(),
+            .count = refusals.count,
+            .lasted = seconds_until(now, refusals.first),
+            .retry_after = seconds_until(refusals.until, now),
+            .dry_run = refusals.dry_run};
+}
+
+std::optional<std::vector<Throttle::Refusals>> Throttle::Table::take_refusals() {
+    std::vector<Refusals> taken;
+    for (std::size_t i = 0; i < layout_.stripes(); ++i) {
+        RefusalNotes notes(stripe(i).refusals);
+        if (!notes.any()) continue;
+        const Guard guard(stripe(i));
+        if (!guard) continue;
+        if (is_retired()) return taken.empty() ? std::nullopt : std::optional(taken);
+        const auto now = ticks_.now();
+        for (const auto& due : notes.take_due(now)) taken.push_back(named(due, now));
+    }
+    return taken;
+}
+
+std::vector<Throttle::Refusals> Throttle::Table::refusals() const {
+    std::vector<Refusals> found;
+    for (std::size_t i = 0; i < layout_.stripes(); ++i) {
+        const RefusalNotes notes(stripe(i).refusals);
+        if (!notes.any()) continue;
+        const Guard guard(stripe(i));
+        guard.require();
+        const auto now = ticks_.now();
+        for (const auto& note : notes.all()) found.push_back(named(note, now));
+    }
+    return found;
+}
+
 std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const {
-    const auto place = place_of(client);
+    const auto place = place_of(ClientKey(client));
     const Guard guard(stripe(place.stripe));
     guard.require();
     const auto now = ticks_.now();
     std::vector<Usage> usages;
-    for (Scope scope = 0; scope < options_.policies.size(); ++scope) {
+    for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, place.user)) continue;
-        const auto& policy = options_.policies[scope];
-        const auto spot = assess(scope, place, now);
-        const auto used = spot.own ? way(scope, place.user, spot.set, spot.index).ring(layout_.scopes[scope].window).live(now) : 0;
-        usages.push_back({.scope = policy.scope, .rate = policy.rate, .used = used, .retry_after = seconds_until(spot.opens_at, now)});
+        const auto& policy = in_file_.policies[scope];
+        const auto spot = assess(scope, place, now, 1);
+        const auto quota = quota_of(scope, spot, place, now);
+        usages.push_back({.scope = policy.scope,
+                          .rate = policy.rate,
+                          .used = policy.rate.limit - quota.remaining,
+                          .more_in = quota.more_in,
+                          .retry_after = seconds_until(spot.opens_at, now)});
     }
     return usages;
 }
 
-// Every record of the scope, stripe by stripe under its lock.
-template <class Visit>
-void Throttle::Table::visit(Scope scope, bool user, const Visit& visit_record) const {
-    if (!counts(scope, user)) return;
-    const auto& whose = population(user);
-    for (std::size_t part = 0; part < whose.stripes; ++part) {
-        const Guard guard(stripe(whose.first_stripe + part));
-        guard.require();
-        for (auto set = part * whose.sets_per_stripe; set < (part + 1) * whose.sets_per_stripe; ++set)
-            for (std::size_t index = 0; index < kWays; ++index)
-                if (const auto record = way(scope, user, set, index); record.taken()) visit_record(record);
-    }
-}
-
 std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const {
     std::vector<Record> all;
-    for (Scope scope = 0; scope < options_.policies.size(); ++scope) {
-        const auto& policy = options_.policies[scope];
+    for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
+        const auto& policy = in_file_.policies[scope];
         std::vector<Record> records;
         for (const bool user : {false, true})
             visit(scope, user, [&](const Way& record) {
-                const auto used = record.ring(layout_.scopes[scope].window).live(ticks_.now());
+                const auto used = record.times(window(scope)).live(ticks_.now());
                 if (used > 0) records.push_back({.scope = policy.scope, .is_user = user, .used = used, .limit = policy.rate.limit});
             });
         std::ranges::stable_sort(records, std::greater(), &Record::used);
@@ -304,18 +321,19 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
 }
 
 void Throttle::Table::reset(const Client& client) {
-    const auto place = place_of(client);
+    const auto place = place_of(ClientKey(client));
     const Guard guard(stripe(place.stripe));
     guard.require();
-    for (Scope scope = 0; scope < options_.policies.size(); ++scope) {
+    for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, place.user)) continue;
         if (const auto spot = find(scope, place)) way(scope, place.user, spot->set, spot->index).forget();
     }
 }
 
-void Throttle::Table::reset(Scope scope) {
-    assert(scope < options_.policies.size());
-    for (const bool user : {false, true}) visit(scope, user, [](const Way& record) { record.forget(); });
+void Throttle::Table::reset(std::string_view scope) {
+    const auto there = position(scope);
+    if (!there) return;
+    for (const bool user : {false, true}) visit(*there, user, [](const Way& record) { record.forget(); });
 }
 
 Throttle::Counters Throttle::Table::counters() const {
@@ -324,11 +342,22 @@ Throttle::Counters Throttle::Table::counters() const {
         const auto& part = stripe(i);
         sum.accepted += part.accepted.load(std::memory_order_relaxed);
         sum.refused += part.refused.load(std::memory_order_relaxed);
+        sum.would_refuse += part.would_refuse.load(std::memory_order_relaxed);
         sum.evicted_live_requests += part.evicted_live_requests.load(std::memory_order_relaxed);
         sum.recovered_locks += part.recovered_locks.load(std::memory_order_relaxed);
         sum.stalls += part.stalls.load(std::memory_order_relaxed);
     }
     return sum;
+}
+
+Throttle::Fill Throttle::Table::fill(bool users) const {
+    Fill fill;
+    for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
+        if (!counts(scope, users)) continue;
+        fill.records += population(users).sets() * kWays;
+        visit(scope, users, [&](const Way& record) { fill.used += record.times(window(scope)).live(ticks_.now()) > 0 ? 1 : 0; });
+    }
+    return fill;
 }
 
 }  // namespace recto

@@ -1,4 +1,6 @@
-// table.hpp - the table in shared memory behind Throttle; throttle.hpp says what it promises.
+// table.hpp - one table in shared memory behind Throttle; throttle.hpp says what it promises.
+//
+// A scope has two positions: that of this process's options, which callers use, and that in the file, which may be of other options.
 #pragma once
 
 #include <cstddef>
@@ -13,52 +15,94 @@
 
 namespace recto {
 
+struct Snapshot;
+
 class Throttle::Table {
 public:
-    // `memory` must stay mapped as long as the process lives.
-    Table(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks, std::string note);
+    // `memory` must stay mapped as long as the process lives. `in_file`: what read_description said; `own`: of this process.
+    Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks);
 
-    // Makes a table of zeroed memory, with the counts of the scopes that `previous` has too, and names them.
-    static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const Table* previous);
+    // Makes a table of zeroed memory, with the counts of the scopes that `previous` has too (and ends that one), or those of a snapshot.
+    // Names these scopes.
+    static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
+                                         Table* previous, const Snapshot* snapshot);
 
-    [[nodiscard]] const std::string& note() const { return note_; }
-    [[nodiscard]] std::optional<Scope> find(std::string_view scope) const;
-    [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client);
+    [[nodiscard]] bool is_retired() const;
+
+    struct Ask {
+        std::span<const Scope> scopes;
+        const Client& client;
+        std::uint32_t cost;
+        bool counts;
+        std::vector<Quota>* quotas;
+    };
+    // Empty: the table was replaced, ask the one that is in its place.
+    [[nodiscard]] std::optional<Verdict> check(const Ask& ask);
+
+    // The same.
+    [[nodiscard]] std::optional<std::vector<Refusals>> take_refusals();
+
     [[nodiscard]] std::vector<Usage> usage(const Client& client) const;
     [[nodiscard]] std::vector<Record> fullest(std::size_t count) const;
+    [[nodiscard]] std::vector<Refusals> refusals() const;
     void reset(const Client& client);
-    void reset(Scope scope);
+    void reset(std::string_view scope);
     [[nodiscard]] Counters counters() const;
+    [[nodiscard]] Fill fill(bool users) const;
+    [[nodiscard]] Snapshot snapshot() const;
 
 private:
     class Guard;
-    struct Place;
     struct Way;
     struct Spot;
+    class FloorTimes;
+    using Bits = std::uint64_t;    // scopes of the file
+    using Position = std::size_t;  // in the file
 
     [[nodiscard]] Header& header() const { return *reinterpret_cast<Header*>(memory_.data()); }
     [[nodiscard]] Stripe& stripe(std::size_t index) const;
     [[nodiscard]] const Population& population(bool user) const { return user ? layout_.users : layout_.addresses; }
-    [[nodiscard]] const Region& region(Scope scope, bool user) const;
-    [[nodiscard]] bool counts(Scope scope, bool user) const { return !user || layout_.scopes[scope].users; }
-    [[nodiscard]] std::uint64_t counting(std::span<const Scope> scopes, bool user) const;
+    [[nodiscard]] const Region& region(Position scope, bool user) const;
+    [[nodiscard]] const Window& window(Position scope) const { return layout_.scopes[scope].window; }
+    [[nodiscard]] bool counts(Position scope, bool user) const { return !user || layout_.scopes[scope].users; }
+    [[nodiscard]] Bits counting(std::span<const Scope> scopes, bool user) const;
+    [[nodiscard]] std::optional<Position> position(std::string_view scope) const;
 
-    [[nodiscard]] Place place_of(const Client& client) const;
-    [[nodiscard]] Way way(Scope scope, bool user, std::size_t set, std::size_t index) const;
-    [[nodiscard]] std::optional<Spot> find(Scope scope, const Place& place) const;
-    [[nodiscard]] Spot assess(Scope scope, const Place& place, std::uint64_t now) const;
-    [[nodiscard]] Spot make_room(Scope scope, const Place& place, std::uint64_t now) const;
-    void charge(Scope scope, const Spot& spot, const Place& place, std::uint64_t now);
+    [[nodiscard]] Place place_of(const ClientKey& client) const;
+    [[nodiscard]] std::byte* set(Position scope, bool user, std::size_t set) const;
+    [[nodiscard]] Way way(Position scope, bool user, std::size_t set, std::size_t index) const;
+    [[nodiscard]] FloorTimes floor(Position scope, bool user, std::size_t set) const;
 
+    [[nodiscard]] std::optional<Spot> find(Position scope, const Place& place) const;
+    [[nodiscard]] Spot assess(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const;
+    [[nodiscard]] Spot make_room(Position scope, const Place& place, std::uint64_t now) const;
+    [[nodiscard]] std::vector<std::uint64_t> floor_times(Position scope, const Place& place) const;
+    [[nodiscard]] std::uint64_t floor_opens_at(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const;
+    void charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost);
+    void evict(Position scope, const Spot& spot, const Place& place);
+
+    [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const;
+    void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now);
+    [[nodiscard]] Refusals named(const NotedRefusals& refusals, std::uint64_t now) const;
+
+    enum class Stalled { throws, is_read_anyway };
     template <class Visit>
-    void visit(Scope scope, bool user, const Visit& visit_record) const;
-    void copy_to(const Table& target, Scope from, Scope to, bool user) const;
+    void visit(Position scope, bool user, const Visit& visit_record, Stalled stalled = Stalled::throws) const;
+    void take_over(Table& previous);
+    void take_over(const Snapshot& snapshot);
+    void take_over_floors(const Table& previous, Position from, Position to, bool user);
+    void take_over_refusals(const Table& previous);
+    void put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now);
 
     std::span<std::byte> memory_;
-    ThrottleOptions options_;
+    ThrottleOptions in_file_;
     Layout layout_;
     const TickSource& ticks_;
-    std::string note_;
+
+    Charge charge_;
+    std::vector<std::optional<Position>> positions_;  // of this process's scopes
+    std::array<Scope, kMaxScopes> own_scopes_{};      // and back
+    Bits dry_runs_ = 0;
 };
 
 }  // namespace recto

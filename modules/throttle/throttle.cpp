@@ -1,10 +1,14 @@
 #include "throttle/throttle.hpp"
 
+#include <algorithm>
+#include <atomic>
 #include <ctime>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
 
+#include "throttle/snapshot.hpp"
 #include "throttle/table.hpp"
 #include "util/file.hpp"
 #include "util/shared_file.hpp"
@@ -16,12 +20,16 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
+constexpr std::uint64_t kTwoYears = 1ULL << 36;  // in ticks: more than the longest period
+constexpr auto kPause = 1s;                      // after a table couldn't be replaced
+
 class BootTicks : public TickSource {
 public:
     [[nodiscard]] std::uint64_t now() const override {
         timespec time{};
         ::clock_gettime(CLOCK_BOOTTIME, &time);
-        return static_cast<std::uint64_t>(time.tv_sec) * 1024 + static_cast<std::uint64_t>(time.tv_nsec) * 1024 / 1'000'000'000;
+        return kTwoYears + static_cast<std::uint64_t>(time.tv_sec) * kTicksPerSecond +
+               static_cast<std::uint64_t>(time.tv_nsec) * kTicksPerSecond / 1'000'000'000;
     }
 };
 
@@ -45,10 +53,6 @@ FileLock lock_folder(const fs::path& folder) {
     throw std::runtime_error("throttle: another process has held " + path.string() + " for 5 seconds");
 }
 
-bool same_policies(const ThrottleOptions& a, const ThrottleOptions& b) {
-    return a.policies == b.policies && a.clients == b.clients && a.users == b.users;
-}
-
 struct Attached {
     SharedFile file;
     std::optional<ThrottleOptions> options;  // empty: of another boot, another version or no table at all
@@ -61,10 +65,12 @@ std::optional<Attached> attach_file(const fs::path& folder) {
     return Attached{std::move(*file), std::move(options)};
 }
 
-std::string note_on(const std::optional<Attached>& previous, std::span<const std::string> kept) {
-    if (!previous) return "throttle: made a new table";
-    if (!previous->options) return "throttle: made a new table, the old one was of another boot or version";
-    return "throttle: made a new table for changed policies, counts kept: " + (kept.empty() ? "none" : join(kept, ", "));
+std::string note_on(bool is_first, bool was_ours, bool is_from_snapshot, std::span<const std::string> kept) {
+    const auto counts = ", counts kept: " + (kept.empty() ? "none" : join(kept, ", "));
+    if (was_ours) return "throttle: made a new table for changed policies" + counts;
+    const std::string made =
+        is_first ? "throttle: made a new table" : "throttle: made a new table, the old one was of another boot or version";
+    return is_from_snapshot ? made + ", taken from the snapshot" + counts : made;
 }
 
 }  // namespace
@@ -74,48 +80,160 @@ const TickSource& boot_ticks() {
     return ticks;
 }
 
+// The table in use, and those it replaced: other threads may still be in one.
+class Throttle::Shared {
+public:
+    Shared(ThrottleOptions options, const TickSource& ticks) : options_(std::move(options)), ticks_(ticks) {}
+
+    void open() {
+        make_private_directory(options_.folder);
+        const auto wanted = describe(options_);  // says what is wrong with them
+        adopt([&](const ThrottleOptions& found) { return describe(found) == wanted; });
+    }
+
+    // False when there is none.
+    bool attach() {
+        auto found = attach_file(options_.folder);
+        if (!found || !found->options) return false;
+        auto folder = std::move(options_.folder);
+        options_ = *found->options;
+        options_.folder = std::move(folder);
+        use(std::move(found->file), options_);
+        return true;
+    }
+
+    // Asks the table in use, which may be replaced meanwhile.
+    template <class Answer>
+    Answer ask(const auto& question, Answer if_none) {
+        for (int attempt = 0; attempt < kAttempts; ++attempt) {
+            auto& table = in_use();
+            if (auto answer = question(table)) return *std::move(answer);
+            if (!renew(table)) break;
+        }
+        return if_none;
+    }
+
+    [[nodiscard]] Table& in_use() const { return *current_.load(std::memory_order_acquire); }
+    [[nodiscard]] const ThrottleOptions& options() const { return options_; }
+    [[nodiscard]] const std::string& note() const { return note_; }
+
+private:
+    static constexpr int kAttempts = 10;
+
+    // By whatever policies the one that took its place has. No waiting for long: that is for the next request to try again.
+    bool renew(const Table& retired) {
+        const std::lock_guard lock(mutex_);
+        if (&in_use() != &retired) return true;
+        if (std::chrono::steady_clock::now() < not_before_) return false;
+        try {
+            adopt([](const ThrottleOptions&) { return true; });
+            return true;
+        } catch (const std::exception&) {
+            not_before_ = std::chrono::steady_clock::now() + kPause;
+            return false;
+        }
+    }
+
+    void adopt(const auto& fits) {
+        if (use_if(fits)) return;
+        const auto lock = lock_folder(options_.folder);
+        if (!use_if(fits)) make();
+    }
+
+    bool use_if(const auto& fits) {
+        auto found = attach_file(options_.folder);
+        if (!found || !found->options || !fits(*found->options)) return false;
+        if (Table(found->file.bytes(), *found->options, options_, ticks_).is_retired()) return false;
+        use(std::move(found->file), *found->options);
+        return true;
+    }
+
+    // Also where somebody retired a table and died before the new one was in place.
+    void make() {
+        auto found = attach_file(options_.folder);
+        const bool is_ours = found && found->options;
+        std::optional<Table> previous;
+        if (is_ours) previous.emplace(keep_for_ever(std::move(found->file)), *found->options, options_, ticks_);
+        const auto snapshot = is_ours ? std::nullopt : load_snapshot(options_.snapshot, std::chrono::system_clock::now());
+        std::vector<std::string> kept;
+        auto file = SharedFile::create(table_path(options_.folder), Layout(options_).size, [&](std::span<std::byte> memory) {
+            kept = Table::fill(memory, options_, ticks_, previous ? &*previous : nullptr, snapshot ? &*snapshot : nullptr);
+        });
+        note_ = note_on(!found, is_ours, snapshot.has_value(), kept);
+        use(std::move(file), options_);
+    }
+
+    void use(SharedFile file, const ThrottleOptions& in_file) {
+        tables_.push_back(std::make_unique<Table>(keep_for_ever(std::move(file)), in_file, options_, ticks_));
+        current_.store(tables_.back().get(), std::memory_order_release);
+    }
+
+    ThrottleOptions options_;
+    const TickSource& ticks_;
+    std::string note_;
+    std::mutex mutex_;  // of what follows, after the start
+    std::vector<std::unique_ptr<Table>> tables_;
+    std::chrono::steady_clock::time_point not_before_;
+    std::atomic<Table*> current_ = nullptr;
+};
+
 Throttle Throttle::open(const ThrottleOptions& options, const TickSource& ticks) {
-    make_private_directory(options.folder);
-    const auto use = [&](SharedFile file, std::string note) {
-        return Throttle(std::make_unique<Table>(keep_for_ever(std::move(file)), options, ticks, std::move(note)));
-    };
-    const auto fits = [&](const std::optional<Attached>& found) {
-        return found && found->options && same_policies(*found->options, options);
-    };
-
-    static_cast<void>(describe(options));  // says what is wrong with them
-    if (auto found = attach_file(options.folder); fits(found)) return use(std::move(found->file), "");
-    const auto lock = lock_folder(options.folder);
-    auto found = attach_file(options.folder);
-    if (fits(found)) return use(std::move(found->file), "");
-
-    std::optional<Table> previous;
-    if (found && found->options) previous.emplace(keep_for_ever(std::move(found->file)), *found->options, ticks, "");
-    std::vector<std::string> kept;
-    auto file = SharedFile::create(table_path(options.folder), Layout(options).size, [&](std::span<std::byte> memory) {
-        kept = Table::fill(memory, options, previous ? &*previous : nullptr);
-    });
-    return use(std::move(file), note_on(found, kept));
+    auto shared = std::make_unique<Shared>(options, ticks);
+    shared->open();
+    return Throttle(std::move(shared));
 }
 
 std::optional<Throttle> Throttle::attach(const fs::path& folder, const TickSource& ticks) {
-    auto found = attach_file(folder);
-    if (!found || !found->options) return {};
-    return Throttle(std::make_unique<Table>(keep_for_ever(std::move(found->file)), *found->options, ticks, ""));
+    ThrottleOptions options;
+    options.folder = folder;
+    auto shared = std::make_unique<Shared>(options, ticks);
+    if (!shared->attach()) return {};
+    return Throttle(std::move(shared));
 }
 
-Throttle::Throttle(std::unique_ptr<Table> table) : table_(std::move(table)) {}
+Throttle::Throttle(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) {}
 Throttle::Throttle(Throttle&&) noexcept = default;
 Throttle& Throttle::operator=(Throttle&&) noexcept = default;
 Throttle::~Throttle() = default;
 
-const std::string& Throttle::note() const { return table_->note(); }
-std::optional<Throttle::Scope> Throttle::find(std::string_view scope) const { return table_->find(scope); }
-Throttle::Verdict Throttle::check(std::span<const Scope> scopes, const Client& client) { return table_->check(scopes, client); }
-std::vector<Throttle::Usage> Throttle::usage(const Client& client) const { return table_->usage(client); }
-std::vector<Throttle::Record> Throttle::fullest(std::size_t count) const { return table_->fullest(count); }
-void Throttle::reset(const Client& client) { table_->reset(client); }
-void Throttle::reset(Scope scope) { table_->reset(scope); }
-Throttle::Counters Throttle::counters() const { return table_->counters(); }
+const std::string& Throttle::note() const { return shared_->note(); }
+const std::vector<ThrottlePolicy>& Throttle::policies() const { return shared_->options().policies; }
+
+std::optional<Throttle::Scope> Throttle::find(std::string_view scope) const {
+    const auto found = std::ranges::find(policies(), scope, &ThrottlePolicy::scope);
+    if (found == policies().end()) return {};
+    return static_cast<Scope>(found - policies().begin());
+}
+
+Throttle::Verdict Throttle::check(std::span<const Scope> scopes, const Client& client, std::uint32_t cost, std::vector<Quota>* quotas) {
+    const Table::Ask ask{.scopes = scopes, .client = client, .cost = cost, .counts = true, .quotas = quotas};
+    return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
+}
+
+Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& client) {
+    const Table::Ask ask{.scopes = scopes, .client = client, .cost = 1, .counts = false, .quotas = nullptr};
+    return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
+}
+
+std::vector<Throttle::Refusals> Throttle::take_refusals() {
+    return shared_->ask([](Table& table) { return table.take_refusals(); }, std::vector<Refusals>());
+}
+
+void Throttle::save() const { recto::save(shared_->in_use().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now()); }
+
+std::vector<Throttle::Usage> Throttle::usage(const Client& client) const { return shared_->in_use().usage(client); }
+std::vector<Throttle::Record> Throttle::fullest(std::size_t count) const { return shared_->in_use().fullest(count); }
+std::vector<Throttle::Refusals> Throttle::refusals() const { return shared_->in_use().refusals(); }
+void Throttle::reset(const Client& client) { shared_->in_use().reset(client); }
+void Throttle::reset(Scope scope) { shared_->in_use().reset(policies().at(scope).scope); }
+Throttle::Counters Throttle::counters() const { return shared_->in_use().counters(); }
+Throttle::Fill Throttle::fill(bool users) const { return shared_->in_use().fill(users); }
+
+std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy) {
+    const auto ticks = Window(policy.rate, policy.representation).lateness();
+    return std::chrono::milliseconds((ticks * 1000 + kTicksPerSecond - 1) / kTicksPerSecond);
+}
+
+Size memory_of(const ThrottleOptions& options) { return {Layout(options).size}; }
 
 }  // namespace recto

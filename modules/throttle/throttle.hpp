@@ -6,16 +6,17 @@
 // Errors:   open() throws std::runtime_error when the shared memory can't be made or isn't ours alone; check() never does. The
 //           operator's functions (usage, fullest, reset) throw when a stopped process holds a lock. A client never seen before has its
 //           whole limit.
-// Threads:  safe to call from any thread of any process that opened the same folder with the same policies.
+// Threads:  safe to call from any thread of any process that opened the same folder.
 // Crashes:  a process killed with -9 at any instruction leaves a valid table; at most its own request is counted and not served.
 // Limits:   `clients` addresses and `users` users per scope; when full, the one with the fewest live requests is forgotten, never one at
 //           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). 64 scopes, names of up to
-//           47 bytes, limits of up to 2^24 - 2. Memory: about 5 bytes x (limit + 5) for each client and scope. It is never unmapped
-//           (the kernel unlocks for the dead by address), so a program opens one table and keeps it.
-// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 1/1024 s of CLOCK_BOOTTIME, of 1/64 s for a period
-//           of a year: a request is never forgotten early.
-// Policies: the file belongs to one set of policies. open() with others makes a new one and keeps the counts of the scopes whose rate
-//           didn't change; processes that still run with the old policies count in the old one until they end.
+//           47 bytes, limits of up to 2^24 - 2. Memory: memory_of(); it is never unmapped (the kernel unlocks for the dead by address),
+//           so a program opens one table and keeps it.
+// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 1/1024 s of CLOCK_BOOTTIME. A request is never
+//           forgotten early; how late at worst: lateness_of().
+// Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
+//           have are taken over, whatever else changed (rate, representation, size). From then on the processes that still run with the
+//           old policies count in the new file too, by the rates it has: nobody gets a limit twice.
 // Source:   DRF's rule (rest_framework/throttling.py); RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 #pragma once
 
@@ -33,12 +34,26 @@
 
 namespace recto {
 
+// How the accept times of a client are kept.
+enum class Representation : std::uint8_t {
+    ring32,   // each one, in 4 bytes
+    ring16,   // each one, in 2 bytes, rounded up to period/65536 .. period/32768 (2 s for a day)
+    windows,  // 121 counters of period/120 each, however high the limit
+};
+
 struct ThrottlePolicy {
     std::string scope;
     Rate rate;
-    bool anonymous_only = false;  // `anon`: a logged-in user is neither counted nor refused
+    bool addresses_only = false;  // `anon`: a logged-in user is neither counted nor refused
+    Representation representation = Representation::ring32;
+    bool dry_run = false;  // would refuse: counted and told, but accepted
 
     bool operator==(const ThrottlePolicy&) const = default;
+};
+
+enum class Charge : std::uint8_t {
+    atomic,  // all scopes or none: a refused request costs nothing anywhere, so Retry-After is always true
+    drf,     // each scope that has room counts the request, also when another one refuses it
 };
 
 struct ThrottleOptions {
@@ -46,6 +61,9 @@ struct ThrottleOptions {
     std::vector<ThrottlePolicy> policies;
     std::uint32_t clients = 4096;
     std::uint32_t users = 1024;
+    Charge charge = Charge::atomic;
+    bool strict = false;               // who was forgotten gets nothing back: see Floor in layout.hpp
+    std::filesystem::path snapshot{};  // where save() leaves the counts for after a reboot; empty: nowhere
 };
 
 // 1/1024 s. A test passes its own.
@@ -54,7 +72,7 @@ public:
     virtual ~TickSource() = default;
     [[nodiscard]] virtual std::uint64_t now() const = 0;
 };
-[[nodiscard]] const TickSource& boot_ticks();  // CLOCK_BOOTTIME
+[[nodiscard]] const TickSource& boot_ticks();  // CLOCK_BOOTTIME, and two years: what happened before the boot has a time too
 
 // Who asks: a user if there is one, else an address. Users and addresses never share a counter; an IPv6 address counts by its /64, an
 // IPv4-mapped one as IPv4; what isn't an address at all is a client of its own kind.
@@ -77,6 +95,12 @@ public:
         std::chrono::seconds retry_after{0};  // refused: until all scopes would accept; rounded up, never zero
         Scope scope = 0;                      // refused: the scope that takes longest
     };
+    // What is left to a client in one scope.
+    struct Quota {
+        Scope scope = 0;
+        std::uint32_t remaining = 0;
+        std::chrono::seconds more_in{0};  // until something comes back; zero: nothing was taken
+    };
 
     [[nodiscard]] static Throttle open(const ThrottleOptions& options, const TickSource& ticks = boot_ticks());
 
@@ -91,15 +115,37 @@ public:
     [[nodiscard]] const std::string& note() const;
 
     [[nodiscard]] std::optional<Scope> find(std::string_view scope) const;
+    [[nodiscard]] const std::vector<ThrottlePolicy>& policies() const;  // as given to open()
 
-    // All scopes or none: a refused request costs nothing anywhere, so Retry-After is always true. A scope named twice counts once.
-    [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client);
+    // Counts the request `cost` times in each of the scopes, or refuses it. A scope named twice counts once. A cost above the limit is
+    // refused always. Fills in `quotas`, if given: one for each scope that counts such a client, as it is afterwards.
+    [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client, std::uint32_t cost = 1,
+                                std::vector<Quota>* quotas = nullptr);
+
+    // What check() would say now, without counting the request if it would accept it.
+    [[nodiscard]] Verdict look(std::span<const Scope> scopes, const Client& client);
+
+    // The refusals of one client in one scope, from the first one on; those of clients beyond what can be told apart come together.
+    struct Refusals {
+        std::string scope;
+        std::string client;  // `192.0.2.1`, `2001:db8::/64`, `user 12`; `others`
+        std::uint64_t count = 0;
+        std::chrono::seconds lasted{0};
+        std::chrono::seconds retry_after{0};  // as told last, from now
+        bool dry_run = false;
+    };
+    // Those that are due to be told: the scope accepts again, or ten minutes are over; each once, whichever process asks.
+    [[nodiscard]] std::vector<Refusals> take_refusals();
+
+    // Leaves the live counts in options.snapshot, from where open() takes them when it finds no table. Throws std::system_error.
+    void save() const;
 
     // For the operator. What a client has used, without counting.
     struct Usage {
         std::string scope;
         Rate rate;
         std::uint32_t used = 0;
+        std::chrono::seconds more_in{0};      // until something comes back; zero: nothing was used
         std::chrono::seconds retry_after{0};  // zero: the next one is accepted
     };
     [[nodiscard]] std::vector<Usage> usage(const Client& client) const;
@@ -112,19 +158,36 @@ public:
         std::uint32_t limit = 0;
     };
     [[nodiscard]] std::vector<Record> fullest(std::size_t count) const;
+    [[nodiscard]] std::vector<Refusals> refusals() const;  // those not told yet: these have names
 
     void reset(const Client& client);  // in all scopes
     void reset(Scope scope);           // for all clients
 
     struct Counters {
-        std::uint64_t accepted = 0, refused = 0, evicted_live_requests = 0, recovered_locks = 0, stalls = 0;
+        std::uint64_t accepted = 0, refused = 0, would_refuse = 0, evicted_live_requests = 0, recovered_locks = 0, stalls = 0;
     };
     [[nodiscard]] Counters counters() const;  // of all processes since the table was made
 
+    // How full: records with live requests and those there are, over all scopes.
+    struct Fill {
+        std::uint64_t used = 0, records = 0;
+    };
+    [[nodiscard]] Fill fill(bool users) const;
+
 private:
     class Table;
-    explicit Throttle(std::unique_ptr<Table> table);
-    std::unique_ptr<Table> table_;
+    class Shared;
+    explicit Throttle(std::unique_ptr<Shared> shared);
+    std::unique_ptr<Shared> shared_;
 };
+
+// How much later than one period after it was accepted a request may be forgotten.
+[[nodiscard]] std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy);
+
+// The size of the table.
+[[nodiscard]] Size memory_of(const ThrottleOptions& options);
+
+// `192.0.2.1`, `2001:db8::/64`, `user 12`: whom check() counts.
+[[nodiscard]] std::string name_of(const Client& client);
 
 }  // namespace recto

@@ -24,13 +24,12 @@
 #include <boost/test/unit_test.hpp>
 
 #include "tests/support/temporary_folder.hpp"
+#include "tests/support/throttles.hpp"
 #include "throttle/layout.hpp"
 #include "util/shared_file.hpp"
 
 using namespace recto;
 using namespace std::literals;
-using Outcome = Throttle::Outcome;
-using Scopes = std::vector<Throttle::Scope>;
 
 namespace {
 
@@ -39,101 +38,6 @@ constexpr bool kSanitized = true;
 #else
 constexpr bool kSanitized = false;
 #endif
-
-constexpr std::uint64_t kSecond = 1024;
-constexpr std::uint64_t kDay = 86'400 * kSecond;
-
-class FakeTicks : public TickSource {
-public:
-    explicit FakeTicks(std::uint64_t start = 1000 * kDay) : tick(start) {}
-    [[nodiscard]] std::uint64_t now() const override { return tick; }
-    std::uint64_t tick;
-};
-
-// The clock is read while the lock is held: what it does happens inside.
-class HookedTicks : public TickSource {
-public:
-    explicit HookedTicks(std::function<void()> hook, const TickSource& ticks = boot_ticks()) : hook_(std::move(hook)), ticks_(ticks) {}
-    [[nodiscard]] std::uint64_t now() const override {
-        hook_();
-        return ticks_.now();
-    }
-
-private:
-    std::function<void()> hook_;
-    const TickSource& ticks_;
-};
-
-ThrottlePolicy policy(std::string scope, std::uint32_t limit, std::chrono::seconds period, bool anonymous_only = false) {
-    return {.scope = std::move(scope), .rate = {limit, period}, .anonymous_only = anonymous_only};
-}
-
-Client user(std::int64_t id) { return {.user_id = id, .address = "192.0.2.1"}; }
-Client at(std::string_view address) { return {.user_id = {}, .address = address}; }
-std::string address_number(unsigned number) {
-    return "10." + std::to_string(number >> 16 & 255) + '.' + std::to_string(number >> 8 & 255) + '.' + std::to_string(number & 255);
-}
-
-const Scopes kFirst = {0};
-const Client kSomeone = at("192.0.2.7");
-
-struct Table {
-    explicit Table(std::vector<ThrottlePolicy> policies, std::uint32_t clients = 64, std::uint32_t users = 64)
-        : options{.folder = folder.path() / "t", .policies = std::move(policies), .clients = clients, .users = users} {}
-
-    Throttle open(const TickSource& source) const { return Throttle::open(options, source); }
-
-    TemporaryFolder folder;
-    ThrottleOptions options;
-};
-
-struct OneClock : Table {
-    using Table::Table;
-    FakeTicks clock;
-    Throttle throttle = open(clock);
-
-    bool accepts(const Client& client = kSomeone, const Scopes& scopes = kFirst) {
-        return throttle.check(scopes, client).outcome == Outcome::accepted;
-    }
-    unsigned accepted_of(unsigned requests, const Client& client = kSomeone) {
-        unsigned count = 0;
-        while (requests-- > 0) count += accepts(client);
-        return count;
-    }
-    std::uint32_t used(const Client& client = kSomeone) { return throttle.usage(client).at(0).used; }
-};
-
-template <class T>
-T* shared_memory(std::size_t count = 1) {
-    void* const memory = ::mmap(nullptr, sizeof(T) * count, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    BOOST_REQUIRE(memory != MAP_FAILED);
-    return new (memory) T[count]();
-}
-
-pid_t in_child(const std::function<void()>& work) {
-    const auto pid = ::fork();
-    BOOST_REQUIRE(pid >= 0);
-    if (pid != 0) return pid;
-    try {
-        work();
-    } catch (...) {
-        ::_exit(1);
-    }
-    ::_exit(0);
-}
-
-int wait_for(pid_t pid, int options = 0) {
-    int status = 0;
-    BOOST_REQUIRE(::waitpid(pid, &status, options) == pid);
-    return status;
-}
-
-bool ended_well(pid_t pid) { return wait_for(pid) == 0; }
-
-Outcome check_until_answered(Throttle& throttle, const Scopes& scopes, const Client& client) {
-    for (;;)
-        if (const auto verdict = throttle.check(scopes, client); verdict.outcome != Outcome::stalled) return verdict.outcome;
-}
 
 // The rule, serial and slow.
 class Model {
@@ -157,7 +61,7 @@ public:
         return times;
     }
 
-    bool counts(Throttle::Scope scope, bool is_user) const { return !is_user || !policies_[scope].anonymous_only; }
+    bool counts(Throttle::Scope scope, bool is_user) const { return !is_user || !policies_[scope].addresses_only; }
 
 private:
     std::uint64_t period(Throttle::Scope scope) const { return static_cast<std::uint64_t>(policies_[scope].rate.period.count()) * kSecond; }
@@ -169,13 +73,6 @@ private:
     std::vector<ThrottlePolicy> policies_;
     std::map<std::tuple<Throttle::Scope, bool, int>, std::deque<std::uint64_t>> logs_;
 };
-
-// Never more than the limit in any trailing period, whoever decided it.
-void require_the_invariant(std::vector<std::uint64_t> accepts, const Rate& rate) {
-    std::ranges::sort(accepts);
-    const auto period = static_cast<std::uint64_t>(rate.period.count()) * kSecond;
-    for (std::size_t i = rate.limit; i < accepts.size(); ++i) BOOST_REQUIRE_GE(accepts[i] - accepts[i - rate.limit], period);
-}
 
 std::vector<ThrottlePolicy> random_policies(std::mt19937& random) {
     static constexpr std::chrono::seconds kPeriods[] = {1s, 3s, 60s, 3600s, 86'400s, 20 * 86'400s};
@@ -918,18 +815,20 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_not_ours_alone_is_refused) {
         }
 }
 
-BOOST_AUTO_TEST_CASE(other_policies_make_a_new_table_that_keeps_the_scopes_that_did_not_change) {
+BOOST_AUTO_TEST_CASE(other_policies_make_a_new_table_that_keeps_the_counts_of_the_scopes_that_both_have) {
     Table t({policy("anon", 1, 60s, true), policy("user", 1, 60s), policy("gone", 1, 60s)});
     auto old = t.open(boot_ticks());
     for (const auto& client : {kSomeone, user(1)}) BOOST_TEST((old.check(Scopes{0, 1, 2}, client).outcome == Outcome::accepted));
     t.options.policies = {policy("new", 1, 60s), policy("user", 1, 60s), policy("anon", 2, 60s, true)};
     auto throttle = t.open(boot_ticks());
-    BOOST_TEST(throttle.note() == "throttle: made a new table for changed policies, counts kept: user");
+    BOOST_TEST(throttle.note() == "throttle: made a new table for changed policies, counts kept: anon, user");
     for (const auto& client : {kSomeone, user(1)}) {
         BOOST_TEST((throttle.check(Scopes{1}, client).outcome == Outcome::refused));
         BOOST_TEST((throttle.check(Scopes{0, 2}, client).outcome == Outcome::accepted));
     }
     t.options.clients *= 2;
+    BOOST_TEST(t.open(boot_ticks()).note() == "throttle: made a new table for changed policies, counts kept: new, user, anon");
+    t.options.policies = {policy("other", 1, 60s)};
     BOOST_TEST(t.open(boot_ticks()).note() == "throttle: made a new table for changed policies, counts kept: none");
 }
 

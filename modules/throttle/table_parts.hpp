@@ -1,0 +1,103 @@
+// table_parts.hpp - what the files of Throttle::Table share: the lock of a stripe, one record, a floor.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+#include "throttle/table.hpp"
+
+namespace recto {
+
+inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) { counter.fetch_add(amount, std::memory_order_relaxed); }
+
+class Throttle::Table::Guard {
+public:
+    explicit Guard(Stripe& stripe) : stripe_(stripe), locked_(stripe.mutex.lock()) {
+        // After a death there is nothing to repair: what the last store of a change didn't commit never happened.
+        if (locked_ == RobustMutex::Locked::recovered) add(stripe.recovered_locks);
+        if (locked_ == RobustMutex::Locked::stalled) add(stripe.stalls);
+    }
+    ~Guard() {
+        if (*this) stripe_.mutex.unlock();
+    }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+    explicit operator bool() const { return locked_ != RobustMutex::Locked::stalled; }
+    void require() const {
+        if (!*this) throw std::runtime_error("throttle: a stopped process holds a lock of the table");
+    }
+
+private:
+    Stripe& stripe_;
+    RobustMutex::Locked locked_;
+};
+
+// The memory of one record.
+struct Throttle::Table::Way {
+    std::atomic<std::uint64_t>& tag;
+    std::atomic<std::uint64_t>& word;
+    std::byte* memory;
+
+    [[nodiscard]] bool taken() const { return tag.load(std::memory_order_relaxed) != 0; }
+    [[nodiscard]] AcceptTimes times(const Window& window) const { return {window, word, memory}; }
+    void forget() const { tag.store(0, std::memory_order_release); }
+};
+
+// Where one scope would count a request, and from when on it would.
+struct Throttle::Table::Spot {
+    std::size_t set;
+    std::size_t index;
+    bool own;              // else the place of another, or of nobody
+    std::uint32_t evicts;  // live requests of that other
+    std::uint64_t opens_at;
+};
+
+// Both sorted, the oldest first; the longer list has the older ones.
+[[nodiscard]] inline std::vector<std::uint64_t> newest_of_both(std::vector<std::uint64_t> a, const std::vector<std::uint64_t>& b) {
+    if (a.size() < b.size()) return newest_of_both(b, a);
+    for (std::size_t i = 1; i <= b.size(); ++i) a[a.size() - i] = std::max(a[a.size() - i], b[b.size() - i]);
+    return a;
+}
+
+// The floor of a set; see Floor.
+class Throttle::Table::FloorTimes {
+public:
+    FloorTimes(const Window& window, std::byte* memory) : window_(window), floor_(*reinterpret_cast<Floor*>(memory)), memory_(memory) {}
+
+    [[nodiscard]] std::vector<std::uint64_t> times() const { return half(floor_.valid.load(std::memory_order_acquire)).times(); }
+
+    void raise(const std::vector<std::uint64_t>& forgotten) {
+        const auto other = 1 - floor_.valid.load(std::memory_order_relaxed);
+        half(other).assign(newest_of_both(times(), forgotten));
+        floor_.valid.store(other, std::memory_order_release);
+    }
+
+private:
+    [[nodiscard]] AcceptTimes half(std::uint64_t which) const {
+        return {window_, floor_.words[which], memory_ + sizeof(Floor) + which * window_.record_bytes()};
+    }
+
+    const Window& window_;
+    Floor& floor_;
+    std::byte* memory_;
+};
+
+// Every record of the scope, stripe by stripe under its lock.
+template <class Visit>
+void Throttle::Table::visit(Position scope, bool user, const Visit& visit_record, Stalled stalled) const {
+    if (!counts(scope, user)) return;
+    const auto& whose = population(user);
+    for (std::size_t part = 0; part < whose.stripes; ++part) {
+        const Guard guard(stripe(whose.first_stripe + part));
+        if (stalled == Stalled::throws) guard.require();
+        for (auto set_index = part * whose.sets_per_stripe; set_index < (part + 1) * whose.sets_per_stripe; ++set_index)
+            for (std::size_t index = 0; index < kWays; ++index)
+                if (const auto record = way(scope, user, set_index, index); record.taken()) visit_record(record);
+    }
+}
+
+}  // namespace recto

@@ -1,0 +1,337 @@
+// What is kept when policies change under running workers, and over a reboot.
+#define BOOST_TEST_MODULE throttle_reload
+#include <atomic>
+#include <fstream>
+#include <random>
+#include <thread>
+
+#include <sys/resource.h>
+#include <csignal>
+
+#include <boost/test/unit_test.hpp>
+
+#include "tests/support/throttles.hpp"
+#include "throttle/layout.hpp"
+#include "throttle/snapshot.hpp"
+#include "util/file.hpp"
+#include "util/shared_file.hpp"
+
+using namespace recto;
+
+namespace {
+
+constexpr Representation kRepresentations[] = {Representation::ring32, Representation::ring16, Representation::windows};
+
+ThrottlePolicy kept_as(ThrottlePolicy policy, Representation representation) {
+    policy.representation = representation;
+    return policy;
+}
+
+std::uint32_t used_of(const Throttle& throttle, const Client& client) { return throttle.usage(client).at(0).used; }
+
+unsigned accepted_of(Throttle& throttle, unsigned requests, const Client& client) {
+    unsigned count = 0;
+    while (requests-- > 0) count += throttle.check(kFirst, client).outcome == Outcome::accepted;
+    return count;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(changed_policies)
+
+BOOST_AUTO_TEST_CASE(whatever_changes_the_count_is_taken_over) {
+    using Change = std::function<void(ThrottleOptions&)>;
+    const std::pair<const char*, Change> kChanges[] = {
+        {"limit raised", [](ThrottleOptions& o) { o.policies[0].rate.limit = 20; }},
+        {"period longer", [](ThrottleOptions& o) { o.policies[0].rate.period = 7200s; }},
+        {"period shorter", [](ThrottleOptions& o) { o.policies[0].rate.period = 1800s; }},
+        {"ring16", [](ThrottleOptions& o) { o.policies[0].representation = Representation::ring16; }},
+        {"windows", [](ThrottleOptions& o) { o.policies[0].representation = Representation::windows; }},
+        {"more clients", [](ThrottleOptions& o) { o.clients *= 10; }},
+        {"fewer clients", [](ThrottleOptions& o) { o.clients /= 2; }},
+        {"strict", [](ThrottleOptions& o) { o.strict = true; }},
+        {"another scope", [](ThrottleOptions& o) { o.policies.push_back(policy("more", 1, 1s)); }},
+    };
+    for (const auto& [name, change] : kChanges) BOOST_TEST_CONTEXT(name) {
+            Table t({policy("user", 10, 3600s)}, 1000);
+            FakeTicks clock;
+            auto old = t.open(clock);
+            for (unsigned i = 0; i < 100; ++i) accepted_of(old, 1 + i % 10, at(address_number(i)));
+            for (std::int64_t i = 1; i <= 20; ++i) accepted_of(old, 4, user(i));
+            clock.tick += 10;
+            change(t.options);
+            auto changed = t.open(clock);
+            for (unsigned i = 0; i < 100; ++i) BOOST_REQUIRE_EQUAL(used_of(changed, at(address_number(i))), 1 + i % 10);
+            for (std::int64_t i = 1; i <= 20; ++i) BOOST_REQUIRE_EQUAL(used_of(changed, user(i)), 4U);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_lowered_limit_refuses_until_enough_is_over_and_says_when) {
+    for (const auto representation : kRepresentations) {
+        Table t({kept_as(policy("user", 24, 60s), representation)});
+        FakeTicks clock;
+        auto old = t.open(clock);
+        for (int i = 0; i < 24; ++i) {
+            BOOST_REQUIRE(old.check(kFirst, kSomeone).outcome == Outcome::accepted);
+            clock.tick += kSecond;
+        }
+        t.options.policies[0].rate.limit = 3;
+        auto throttle = t.open(clock);
+        const auto verdict = throttle.check(kFirst, kSomeone);
+        BOOST_REQUIRE(verdict.outcome == Outcome::refused);
+        BOOST_TEST(verdict.retry_after.count() >= 57);  // the 22nd of 24, three seconds ago
+        BOOST_TEST(verdict.retry_after.count() <= 60);
+        clock.tick += static_cast<std::uint64_t>(verdict.retry_after.count()) * kSecond;
+        BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(who_runs_with_old_policies_counts_by_the_new_ones_from_then_on) {
+    Table t({policy("gone", 1, 60s), policy("user", 3, 60s)});
+    FakeTicks clock;
+    auto old = t.open(clock);
+    BOOST_CHECK(old.check(Scopes{1}, kSomeone).outcome == Outcome::accepted);
+    t.options.policies = {policy("new", 9, 60s), policy("other", 9, 60s), policy("user", 2, 60s)};
+    auto young = t.open(clock);
+    BOOST_CHECK(old.check(Scopes{0, 1}, kSomeone).outcome == Outcome::accepted);
+    const auto refused = old.check(Scopes{0, 1}, kSomeone);
+    BOOST_CHECK(refused.outcome == Outcome::refused);
+    BOOST_TEST(refused.scope == 1U);  // its own name for it
+    BOOST_CHECK(young.check(Scopes{2}, kSomeone).outcome == Outcome::refused);
+    BOOST_CHECK(old.check(Scopes{0}, kSomeone).outcome == Outcome::accepted);  // a scope that is no more
+}
+
+BOOST_AUTO_TEST_CASE(refusals_that_were_not_told_yet_are_told_by_the_new_table) {
+    Table t({policy("user", 1, 3600s)});
+    FakeTicks clock;
+    auto old = t.open(clock);
+    for (int i = 0; i < 5; ++i) static_cast<void>(old.check(kFirst, kSomeone));
+    t.options.policies.insert(t.options.policies.begin(), policy("new", 1, 60s));
+    auto young = t.open(clock);
+    clock.tick += 601 * kSecond;
+    const auto told = old.take_refusals();
+    BOOST_REQUIRE_EQUAL(told.size(), 1U);
+    BOOST_TEST(told[0].scope == "user");
+    BOOST_TEST(told[0].client == "192.0.2.7");
+    BOOST_TEST(told[0].count == 4U);
+    BOOST_TEST(young.take_refusals().empty());
+}
+
+// Eight workers ask without a pause while policies and sizes change fifty times: nobody gets a request more, nobody waits for long.
+BOOST_AUTO_TEST_CASE(reloads_under_load_give_nobody_a_limit_twice) {
+    constexpr unsigned kWorkers = 8;
+    constexpr unsigned kReloads = 50;
+    constexpr std::uint32_t kLimit = 100;
+    constexpr unsigned kClients = 40;
+    Table t({policy("user", kLimit, 86'400s)}, 4096);
+    auto first = t.open(boot_ticks());
+    struct Seen {
+        std::atomic<std::uint64_t> accepted[kClients];
+        std::atomic<bool> stop;
+        std::atomic<std::uint64_t> slowest;  // microseconds
+        std::atomic<std::uint64_t> stalled;
+    };
+    auto* const seen = shared_memory<Seen>();
+    std::vector<pid_t> workers;
+    for (unsigned w = 0; w < kWorkers; ++w)
+        workers.push_back(in_child([&, w] {
+            auto throttle = t.open(boot_ticks());
+            for (unsigned i = w; !seen->stop; ++i) {
+                const auto begun = std::chrono::steady_clock::now();
+                const auto outcome = throttle.check(kFirst, at(address_number(i % kClients))).outcome;
+                const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+                seen->accepted[i % kClients] += outcome == Outcome::accepted;
+                seen->stalled += outcome == Outcome::stalled;
+                auto slowest = seen->slowest.load();
+                while (static_cast<std::uint64_t>(took.count()) > slowest && !seen->slowest.compare_exchange_weak(slowest, took.count())) {
+                }
+                if (i % 64 == 0) ::usleep(200);
+            }
+        }));
+    for (unsigned reload = 0; reload < kReloads; ++reload) {
+        auto options = t.options;
+        options.clients = 4096 + reload % 7 * 512;
+        options.policies[0].representation = kRepresentations[reload % 2];  // both give exactly the limit
+        if (reload % 3 == 0) options.policies.push_back(policy("extra", 5, 60s));
+        BOOST_REQUIRE(ended_well(in_child([&] { static_cast<void>(Throttle::open(options)); })));
+    }
+    seen->stop = true;
+    for (const auto worker : workers) BOOST_REQUIRE(ended_well(worker));
+    std::uint64_t total = 0;
+    for (const auto& accepted : seen->accepted) {
+        BOOST_TEST(accepted.load() <= kLimit);
+        total += accepted;
+    }
+    BOOST_TEST(seen->stalled.load() == 0U);
+    BOOST_TEST(total == std::uint64_t{kLimit} * kClients);
+    BOOST_TEST_MESSAGE("slowest check: " << seen->slowest.load() << " microseconds");
+}
+
+BOOST_AUTO_TEST_CASE(whoever_replaces_a_table_may_be_killed_at_any_moment) {
+    Table t({policy("user", 5, 86'400s)}, 20'000);
+    auto throttle = t.open(boot_ticks());
+    std::mt19937 random(7);
+    for (unsigned i = 0; i < 5000; ++i) static_cast<void>(throttle.check(kFirst, at(address_number(i))));
+    BOOST_REQUIRE_EQUAL(accepted_of(throttle, 10, kSomeone), 5U);
+    for (unsigned round = 0; round < 60; ++round) {
+        auto options = t.options;
+        options.clients += 100 + round;
+        const auto child = in_child([&] { static_cast<void>(Throttle::open(options)); });
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 8000));
+        ::kill(child, SIGKILL);
+        wait_for(child);
+        BOOST_REQUIRE(throttle.check(kFirst, kSomeone).outcome == Outcome::refused);
+        BOOST_REQUIRE_EQUAL(used_of(throttle, at(address_number(round))), 1U);
+    }
+}
+
+// As left by one who was killed between the two: retired, and nothing in its place.
+BOOST_AUTO_TEST_CASE(a_table_that_was_retired_and_not_replaced_is_taken_over_by_the_next_request) {
+    Table t({policy("user", 2, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    const auto file = SharedFile::attach(t.options.folder / "throttle");
+    reinterpret_cast<Header*>(file->bytes().data())->retired = 1;
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::refused);
+    BOOST_TEST(!file->is_still(t.options.folder / "throttle"));
+}
+
+BOOST_AUTO_TEST_CASE(without_room_for_the_new_table_the_old_one_goes_on) {
+    Table t({policy("user", 2, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    const auto child = in_child([&] {
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit small{100'000, 100'000};
+        ::setrlimit(RLIMIT_FSIZE, &small);
+        auto options = t.options;
+        options.clients = 100'000;
+        try {
+            static_cast<void>(Throttle::open(options));
+        } catch (const std::exception&) {
+            return;
+        }
+        throw 1;
+    });
+    BOOST_TEST(ended_well(child));
+    BOOST_TEST(used_of(throttle, kSomeone) == 1U);
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::refused);
+}
+
+BOOST_AUTO_TEST_CASE(a_process_stopped_inside_counts_again_in_the_table_that_took_over) {
+    Table t({policy("user", 3, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    const auto child = in_child([&] {
+        static_cast<void>(throttle.check(kFirst, kSomeone));
+        const HookedTicks stop([stopped = false]() mutable {
+            if (!std::exchange(stopped, true)) ::raise(SIGSTOP);
+        });
+        auto own = t.open(stop);
+        if (own.check(kFirst, kSomeone).outcome != Outcome::accepted) throw 1;
+    });
+    BOOST_REQUIRE(WIFSTOPPED(wait_for(child, WUNTRACED)));
+    t.options.clients *= 2;
+    auto young = t.open(boot_ticks());
+    BOOST_TEST(used_of(young, kSomeone) == 1U);
+    ::kill(child, SIGCONT);
+    BOOST_TEST(ended_well(child));
+    BOOST_TEST(used_of(young, kSomeone) == 2U);
+    BOOST_TEST(accepted_of(young, 5, kSomeone) == 1U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(over_a_reboot)
+
+namespace {
+
+struct Rebooting : Table {
+    Rebooting() : Table({policy("user", 3, 3600s), policy("anon", 2, 86'400s, true)}) { options.snapshot = folder.path() / "snapshot"; }
+    void lose_memory() const { std::filesystem::remove_all(options.folder); }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_snapshot_brings_the_counts_back) {
+    const Rebooting t;
+    FakeTicks before(1000 * kDay);
+    {
+        auto throttle = t.open(before);
+        BOOST_TEST(accepted_of(throttle, 2, kSomeone) == 2U);
+        BOOST_TEST(accepted_of(throttle, 3, user(7)) == 3U);
+        throttle.save();
+    }
+    t.lose_memory();
+    FakeTicks after(800 * kDay);  // ticks begin anew
+    auto throttle = t.open(after);
+    BOOST_TEST(throttle.note().find("taken from the snapshot, counts kept: user, anon") != std::string::npos);
+    BOOST_TEST(accepted_of(throttle, 5, kSomeone) == 1U);
+    BOOST_TEST(accepted_of(throttle, 5, user(7)) == 0U);
+    after.tick += 3601 * kSecond;
+    BOOST_TEST(accepted_of(throttle, 5, user(7)) == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(downtime_counts_and_a_wall_clock_that_went_back_counts_as_none) {
+    Snapshot snapshot;
+    snapshot.scopes = {"user"};
+    snapshot.records.push_back({.scope = 0, .is_user = true, .tag = 5, .ages = {160, 16}});
+    const TemporaryFolder folder;
+    const auto saved_at = std::chrono::system_clock::time_point(1'700'000'000s);
+    save(snapshot, folder / "s", saved_at);
+    BOOST_TEST(load_snapshot(folder / "s", saved_at + 90s)->downtime == 90 * kSecond);
+    BOOST_TEST(load_snapshot(folder / "s", saved_at - 1h)->downtime == 0U);
+    BOOST_TEST((load_snapshot(folder / "s", saved_at)->records.at(0).ages == std::vector<std::uint32_t>{160, 16}));
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_that_is_not_whole_is_none) {
+    Snapshot snapshot;
+    snapshot.scopes = {"user", "anon"};
+    for (std::uint64_t tag = 1; tag < 20; ++tag) snapshot.records.push_back({.scope = 1, .is_user = false, .tag = tag, .ages = {9, 3}});
+    const TemporaryFolder folder;
+    const auto now = std::chrono::system_clock::now();
+    save(snapshot, folder / "s", now);
+    const auto whole = read_file(folder / "s");
+    BOOST_REQUIRE(load_snapshot(folder / "s", now));
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+        auto broken = whole;
+        broken[i] = static_cast<char>(broken[i] ^ 1);
+        replace_file(folder / "s", broken);
+        BOOST_REQUIRE(!load_snapshot(folder / "s", now));
+        replace_file(folder / "s", whole.substr(0, i));
+        BOOST_REQUIRE(!load_snapshot(folder / "s", now));
+    }
+    BOOST_TEST(!load_snapshot(folder / "nowhere", now));
+}
+
+BOOST_AUTO_TEST_CASE(a_table_of_this_boot_goes_before_a_snapshot) {
+    const Rebooting t;
+    auto throttle = t.open(boot_ticks());
+    throttle.save();
+    BOOST_TEST(accepted_of(throttle, 5, kSomeone) == 3U);
+    auto again = t.open(boot_ticks());
+    BOOST_TEST(accepted_of(again, 5, kSomeone) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_that_cannot_be_written_is_an_error_and_leaves_the_last_one) {
+    Rebooting t;
+    auto throttle = t.open(boot_ticks());
+    throttle.save();
+    const auto last = read_file(t.options.snapshot);
+    const auto child = in_child([&] {
+        ::signal(SIGXFSZ, SIG_IGN);
+        const rlimit none{0, 0};
+        ::setrlimit(RLIMIT_FSIZE, &none);
+        try {
+            throttle.save();
+        } catch (const std::system_error&) {
+            return;
+        }
+        throw 1;
+    });
+    BOOST_TEST(ended_well(child));
+    BOOST_TEST(read_file(t.options.snapshot) == last);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
