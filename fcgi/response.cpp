@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "util/text.hpp"
+
 namespace recto {
 namespace {
 
@@ -71,6 +73,17 @@ void Response::set(std::string_view name, std::string value) {
 const std::string* Response::header(std::string_view name) const {
     const auto found = std::ranges::find_if(headers, [&](const auto& header) { return is_same_name(header.first, name); });
     return found == headers.end() ? nullptr : &found->second;
+}
+
+std::string_view Response::header_value(std::string_view name) const {
+    if (const auto* const own = header(name)) return *own;
+    for (auto rest = lines_; !rest.empty();) {
+        const auto line = rest.substr(0, rest.find("\r\n"));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 2));
+        if (line.size() > name.size() && line[name.size()] == ':' && is_same_name(line.substr(0, name.size()), name))
+            return trim(line.substr(name.size() + 1));
+    }
+    return {};
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {

@@ -18,6 +18,7 @@ struct Response {
 
     void set(std::string_view name, std::string value);  // replaces one of that name (compared without case)
     [[nodiscard]] const std::string* header(std::string_view name) const;
+    [[nodiscard]] std::string_view header_value(std::string_view name) const;  // also of a shared one; empty: it has none
 
     void set_body(std::string text);
     [[nodiscard]] std::string_view body() const { return body_; }

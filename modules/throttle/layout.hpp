@@ -59,8 +59,8 @@ struct Header {
     Description description;
     SipKey secret;
 
-    // Set before anything is taken over into the file that replaces this one. Who finds it set, before it counts or after, counts again in
-    // that file: what was counted here in between was taken over or is forgotten, never both counted and lost.
+    // Set when another file begins to take its place: whoever finds it set at the start of its work makes that file, should the one who
+    // began be dead.
     std::atomic<std::uint32_t> retired;
 };
 
@@ -68,6 +68,9 @@ struct alignas(128) Stripe {
     static constexpr std::size_t kRefusals = 8;
 
     RobustMutex mutex;
+    // Set under the lock before its records are taken over into another file; without the lock only if a stopped process holds it. Who
+    // finds it set, before it counts or after, counts again in that file.
+    std::atomic<std::uint32_t> retired{0};
     std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
     std::array<RefusalSlot, kRefusals> refusals{};
 };

@@ -28,6 +28,8 @@ void for_each_bit(std::uint64_t bits, const Visit& visit) {
 
 constexpr std::uint64_t bit(std::size_t index) { return std::uint64_t{1} << index; }
 
+bool is_retired(const Stripe& stripe) { return stripe.retired.load(std::memory_order_relaxed) != 0; }
+
 }  // namespace
 
 Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks)
@@ -41,7 +43,7 @@ Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_fi
     }
 }
 
-bool Throttle::Table::is_retired() const { return header().retired.load(std::memory_order_acquire) != 0; }
+bool Throttle::Table::is_being_replaced() const { return header().retired.load(std::memory_order_acquire) != 0; }
 
 std::optional<Throttle::Table::Position> Throttle::Table::position(std::string_view scope) const {
     const auto found = std::ranges::find(in_file_.policies, scope, &ThrottlePolicy::scope);
@@ -58,7 +60,7 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     auto& home = stripe(place.stripe);
     const Guard guard(home);
     if (!guard) return Verdict{.outcome = Outcome::stalled};
-    if (is_retired()) return {};
+    if (is_retired(home)) return {};
 
     const auto now = ticks_.now();
     std::array<Spot, kMaxScopes> spots;
@@ -66,26 +68,26 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     Verdict verdict;
     auto opens_at = now;
     for_each_bit(wanted, [&](Position scope) {
-        spots[scope] = assess(scope, place, now, ask.cost);
+        spots[scope] = assess(scope, place, now, ask.weight.cost);
         if (spots[scope].opens_at <= now) return;
         full |= bit(scope);
         if ((dry_runs_ & bit(scope)) != 0 || spots[scope].opens_at <= opens_at) return;
         opens_at = spots[scope].opens_at;
-        verdict = {.outcome = Outcome::refused, .retry_after = seconds_until(opens_at, now), .scope = own_scopes_[scope]};
+        verdict.outcome = Outcome::refused;
+        verdict.scope = own_scopes_[scope];
     });
 
+    verdict.retry_after = seconds_until(opens_at, now);
     const bool accepted = verdict.outcome == Outcome::accepted;
     if (ask.counts && (accepted || charge_ == Charge::drf))
-        for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.cost); });
+        for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.weight.cost); });
     if (!accepted || ask.counts) add(accepted ? home.accepted : home.refused);
     if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, home, now);
-    if (ask.quotas != nullptr) {
-        ask.quotas->clear();
-        for_each_bit(wanted, [&](Position scope) { ask.quotas->push_back(quota_of(scope, spots[scope], place, now)); });
-    }
+    if (!accepted || ask.weight.tell_quotas)
+        for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
     // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (is_retired()) return {};
+    if (is_retired(home)) return {};
     return verdict;
 }
 
@@ -263,7 +265,7 @@ std::optional<std::vector<Throttle::Refusals>> Throttle::Table::take_refusals() 
         if (!notes.any()) continue;
         const Guard guard(stripe(i));
         if (!guard) continue;
-        if (is_retired()) return taken.empty() ? std::nullopt : std::optional(taken);
+        if (is_retired(stripe(i))) return taken.empty() ? std::nullopt : std::optional(taken);
         const auto now = ticks_.now();
         for (const auto& due : notes.take_due(now)) taken.push_back(named(due, now));
     }

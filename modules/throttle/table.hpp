@@ -27,14 +27,13 @@ public:
     static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
                                          Table* previous, const Snapshot* snapshot);
 
-    [[nodiscard]] bool is_retired() const;
+    [[nodiscard]] bool is_being_replaced() const;
 
     struct Ask {
         std::span<const Scope> scopes;
         const Client& client;
-        std::uint32_t cost;
+        RequestWeight weight;
         bool counts;
-        std::vector<Quota>* quotas;
     };
     // Empty: the table was replaced, ask the one that is in its place.
     [[nodiscard]] std::optional<Verdict> check(const Ask& ask);
@@ -89,6 +88,7 @@ private:
     template <class Visit>
     void visit(Position scope, bool user, const Visit& visit_record, Stalled stalled = Stalled::throws) const;
     void take_over(Table& previous);
+    void retire();
     void take_over(const Snapshot& snapshot);
     void take_over_floors(const Table& previous, Position from, Position to, bool user);
     void take_over_refusals(const Table& previous);

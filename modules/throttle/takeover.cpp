@@ -31,10 +31,18 @@ std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, cons
     return kept;
 }
 
-// From the moment it is retired on nobody counts there; who was inside is waited for. Where a stopped process holds a lock its memory
-// stands still, and is whole as after a death: taken over all the same, and it counts again in the new table when it goes on.
+// Nobody counts in a stripe once it is retired; who was inside is waited for. Where a stopped process holds the lock the memory stands
+// still, and is whole as after a death: it is taken over all the same, and that process counts again in the new table when it goes on.
+void Throttle::Table::retire() {
+    header().retired.store(1, std::memory_order_release);
+    for (std::size_t i = 0; i < layout_.stripes(); ++i) {
+        const Guard guard(stripe(i));
+        stripe(i).retired.store(1, std::memory_order_seq_cst);
+    }
+}
+
 void Throttle::Table::take_over(Table& previous) {
-    previous.header().retired.store(1, std::memory_order_seq_cst);
+    previous.retire();
     const auto now = ticks_.now();
     for (Position from = 0; from < previous.in_file_.policies.size(); ++from) {
         const auto to = position(previous.in_file_.policies[from].scope);

@@ -143,7 +143,7 @@ private:
     bool use_if(const auto& fits) {
         auto found = attach_file(options_.folder);
         if (!found || !found->options || !fits(*found->options)) return false;
-        if (Table(found->file.bytes(), *found->options, options_, ticks_).is_retired()) return false;
+        if (Table(found->file.bytes(), *found->options, options_, ticks_).is_being_replaced()) return false;
         use(std::move(found->file), *found->options);
         return true;
     }
@@ -205,13 +205,13 @@ std::optional<Throttle::Scope> Throttle::find(std::string_view scope) const {
     return static_cast<Scope>(found - policies().begin());
 }
 
-Throttle::Verdict Throttle::check(std::span<const Scope> scopes, const Client& client, std::uint32_t cost, std::vector<Quota>* quotas) {
-    const Table::Ask ask{.scopes = scopes, .client = client, .cost = cost, .counts = true, .quotas = quotas};
+Throttle::Verdict Throttle::check(std::span<const Scope> scopes, const Client& client, const RequestWeight& weight) {
+    const Table::Ask ask{.scopes = scopes, .client = client, .weight = weight, .counts = true};
     return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
 }
 
 Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& client) {
-    const Table::Ask ask{.scopes = scopes, .client = client, .cost = 1, .counts = false, .quotas = nullptr};
+    const Table::Ask ask{.scopes = scopes, .client = client, .weight = {}, .counts = false};
     return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
 }
 

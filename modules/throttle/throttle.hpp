@@ -81,6 +81,12 @@ struct Client {
     std::string_view address;
 };
 
+// What one request is to check().
+struct RequestWeight {
+    std::uint32_t cost = 1;    // how often it counts; one above a limit is refused always
+    bool tell_quotas = false;  // also when it is accepted
+};
+
 class Throttle {
 public:
     using Scope = std::size_t;  // the position in ThrottleOptions::policies
@@ -90,16 +96,17 @@ public:
         refused,
         stalled,  // for 5 ms a stopped process held the lock: answer 503 rather than guess
     };
-    struct Verdict {
-        Outcome outcome = Outcome::accepted;
-        std::chrono::seconds retry_after{0};  // refused: until all scopes would accept; rounded up, never zero
-        Scope scope = 0;                      // refused: the scope that takes longest
-    };
     // What is left to a client in one scope.
     struct Quota {
         Scope scope = 0;
         std::uint32_t remaining = 0;
         std::chrono::seconds more_in{0};  // until something comes back; zero: nothing was taken
+    };
+    struct Verdict {
+        Outcome outcome = Outcome::accepted;
+        std::chrono::seconds retry_after{0};  // refused: until all scopes would accept; rounded up, never zero
+        Scope scope = 0;                      // refused: the scope that takes longest
+        std::vector<Quota> quotas = {};       // refused, or asked for: of each scope that counts such a client, as it is afterwards
     };
 
     [[nodiscard]] static Throttle open(const ThrottleOptions& options, const TickSource& ticks = boot_ticks());
@@ -117,10 +124,8 @@ public:
     [[nodiscard]] std::optional<Scope> find(std::string_view scope) const;
     [[nodiscard]] const std::vector<ThrottlePolicy>& policies() const;  // as given to open()
 
-    // Counts the request `cost` times in each of the scopes, or refuses it. A scope named twice counts once. A cost above the limit is
-    // refused always. Fills in `quotas`, if given: one for each scope that counts such a client, as it is afterwards.
-    [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client, std::uint32_t cost = 1,
-                                std::vector<Quota>* quotas = nullptr);
+    // Counts the request in each of the scopes, or refuses it. A scope named twice counts once.
+    [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client, const RequestWeight& weight = {});
 
     // What check() would say now, without counting the request if it would accept it.
     [[nodiscard]] Verdict look(std::span<const Scope> scopes, const Client& client);

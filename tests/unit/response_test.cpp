@@ -55,6 +55,17 @@ BOOST_AUTO_TEST_CASE(setting_a_header_replaces_it_whatever_its_case) {
     BOOST_TEST(response.header("Retry") == nullptr);
 }
 
+BOOST_AUTO_TEST_CASE(a_header_has_its_value_whether_it_is_its_own_or_shared) {
+    Response response;
+    response.share("Content-Type: text/plain\r\nCache-Control:  max-age=60\r\n", "", nullptr);
+    response.set("Age", "7");
+    BOOST_TEST(response.header_value("cache-control") == "max-age=60");
+    BOOST_TEST(response.header_value("Content-Type") == "text/plain");
+    BOOST_TEST(response.header_value("AGE") == "7");
+    BOOST_TEST(response.header_value("Cache") == "");
+    BOOST_TEST(response.header_value("ETag") == "");
+}
+
 BOOST_AUTO_TEST_CASE(every_status_has_a_phrase) {
     BOOST_TEST(reason_phrase(429) == "Too Many Requests");
     BOOST_TEST(reason_phrase(503) == "Service Unavailable");

@@ -576,6 +576,218 @@ BOOST_AUTO_TEST_CASE(the_counts_outlive_all_processes) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
+BOOST_AUTO_TEST_SUITE(what_else_a_policy_says)
+
+BOOST_AUTO_TEST_CASE(a_cost_counts_that_often_or_not_at_all) {
+    OneClock t({policy("user", 10, 60s)});
+    const auto asked = [&](std::uint32_t cost) { return t.throttle.check(kFirst, kSomeone, {.cost = cost}); };
+    BOOST_CHECK(asked(4).outcome == Outcome::accepted);
+    t.clock.tick += 10 * kSecond;
+    BOOST_CHECK(asked(4).outcome == Outcome::accepted);
+    const auto refused = asked(4);
+    BOOST_CHECK(refused.outcome == Outcome::refused);
+    BOOST_TEST(refused.retry_after == 50s);
+    BOOST_CHECK(asked(2).outcome == Outcome::accepted);
+    BOOST_TEST(t.used() == 10U);
+    BOOST_CHECK(asked(11).outcome == Outcome::refused);
+    BOOST_TEST(asked(11).retry_after == 60s);
+}
+
+BOOST_AUTO_TEST_CASE(a_dry_run_accepts_and_tells_what_it_would_have_refused) {
+    Table table({policy("user", 1, 60s), policy("other", 5, 60s)});
+    table.options.policies[0].dry_run = true;
+    FakeTicks clock;
+    auto throttle = table.open(clock);
+    for (int i = 0; i < 3; ++i) BOOST_CHECK(throttle.check(Scopes{0, 1}, kSomeone).outcome == Outcome::accepted);
+    BOOST_TEST(throttle.counters().would_refuse == 2U);
+    BOOST_TEST(throttle.counters().refused == 0U);
+    BOOST_TEST(throttle.usage(kSomeone).at(1).used == 3U);
+    const auto refusals = throttle.refusals();
+    BOOST_REQUIRE_EQUAL(refusals.size(), 1U);
+    BOOST_TEST(refusals[0].dry_run);
+    BOOST_TEST(refusals[0].count == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(looking_counts_nothing_but_a_refusal) {
+    OneClock t({policy("user", 1, 60s)});
+    for (int i = 0; i < 3; ++i) BOOST_CHECK(t.throttle.look(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_TEST(t.throttle.counters().accepted == 0U);
+    BOOST_TEST(t.accepts());
+    BOOST_CHECK(t.throttle.look(kFirst, kSomeone).outcome == Outcome::refused);
+    BOOST_TEST(t.throttle.counters().refused == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(quotas_tell_what_is_left_and_when_more_comes) {
+    OneClock t({policy("user", 3, 60s), policy("anon", 5, 3600s, true)});
+    const auto both = [&](const Client& client) { return t.throttle.check(Scopes{0, 1}, client, {.cost = 1, .tell_quotas = true}).quotas; };
+    BOOST_TEST(both(kSomeone).size() == 2U);
+    t.clock.tick += 20 * kSecond;
+    const auto quotas = both(kSomeone);
+    BOOST_REQUIRE_EQUAL(quotas.size(), 2U);
+    BOOST_TEST((quotas[0].scope == 0U && quotas[0].remaining == 1U && quotas[0].more_in == 40s));
+    BOOST_TEST((quotas[1].scope == 1U && quotas[1].remaining == 3U && quotas[1].more_in == 3580s));
+    BOOST_TEST(both(user(3)).size() == 1U);
+    BOOST_TEST(t.throttle.check(Scopes{0, 1}, kSomeone).quotas.empty());
+    const auto refused = t.throttle.check(Scopes{0, 1}, kSomeone);
+    BOOST_REQUIRE_EQUAL(refused.quotas.size(), 2U);
+    BOOST_TEST((refused.quotas[0].remaining == 0U && refused.quotas[0].more_in == 40s));
+    BOOST_TEST((refused.quotas[1].remaining == 2U));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(notes_of_refusals)
+
+BOOST_AUTO_TEST_CASE(a_thousand_refusals_of_one_client_are_told_once) {
+    OneClock t({policy("user", 1, 60s)});
+    BOOST_TEST(t.accepted_of(1001) == 1U);
+    BOOST_TEST(t.throttle.take_refusals().empty());
+    t.clock.tick += 61 * kSecond;
+    const auto told = t.throttle.take_refusals();
+    BOOST_REQUIRE_EQUAL(told.size(), 1U);
+    BOOST_TEST((told[0].scope == "user" && told[0].client == "192.0.2.7" && told[0].count == 1000U));
+    BOOST_TEST((told[0].lasted == 61s && told[0].retry_after == 0s && !told[0].dry_run));
+    BOOST_TEST(t.throttle.take_refusals().empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_long_refusal_is_told_every_ten_minutes_and_a_short_one_after_ten_seconds) {
+    OneClock t({policy("day", 1, 86'400s), policy("second", 1, 1s)});
+    BOOST_TEST(t.accepts(kSomeone, {0}));
+    BOOST_TEST(t.accepts(kSomeone, {1}));
+    for (const Throttle::Scope scope : {0, 1}) BOOST_TEST(!t.accepts(kSomeone, {scope}));
+    t.clock.tick += 9 * kSecond;
+    BOOST_TEST(t.throttle.take_refusals().empty());
+    t.clock.tick += 1 * kSecond;
+    BOOST_TEST(t.throttle.take_refusals().at(0).scope == "second");
+    t.clock.tick += 590 * kSecond;
+    const auto told = t.throttle.take_refusals();
+    BOOST_REQUIRE_EQUAL(told.size(), 1U);
+    BOOST_TEST((told[0].scope == "day" && told[0].retry_after == 85'800s));
+}
+
+BOOST_AUTO_TEST_CASE(clients_are_named_as_they_are_counted_and_too_many_come_together) {
+    OneClock t({policy("user", 0, 60s)});
+    for (const auto& client : {at("2001:db8::1"), at("2001:DB8::2"), user(12), at("nonsense")}) BOOST_TEST(!t.accepts(client));
+    std::map<std::string, std::uint64_t> counts;
+    for (const auto& refusals : t.throttle.refusals()) counts[refusals.client] += refusals.count;
+    BOOST_TEST(counts["2001:db8::/64"] == 2U);
+    BOOST_TEST(counts["user 12"] == 1U);
+    for (unsigned i = 0; i < 1000; ++i) BOOST_TEST(!t.accepts(at(address_number(i))));
+    std::uint64_t sum = 0;
+    for (const auto& refusals : t.throttle.refusals()) sum += refusals.count;
+    BOOST_TEST(sum == 1004U);
+    counts.clear();
+    for (const auto& refusals : t.throttle.refusals()) counts[refusals.client] += refusals.count;
+    BOOST_TEST(counts["others"] > 900U);
+}
+
+BOOST_AUTO_TEST_CASE(of_several_processes_one_tells) {
+    const Table t({policy("user", 1, 1s)});
+    auto* const told = shared_memory<std::atomic<std::uint64_t>>();
+    FakeTicks clock;
+    auto throttle = t.open(clock);
+    for (int i = 0; i < 11; ++i) static_cast<void>(throttle.check(kFirst, kSomeone));
+    clock.tick += 20 * kSecond;
+    std::vector<pid_t> children;
+    for (int i = 0; i < 8; ++i)
+        children.push_back(in_child([&] {
+            for (const auto& refusals : throttle.take_refusals()) *told += refusals.count;
+        }));
+    for (const auto child : children) BOOST_REQUIRE(ended_well(child));
+    BOOST_TEST(told->load() == 10U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(a_strict_table)
+
+namespace {
+
+// The most requests of one client in one period, when between them it has others push it out. Accepts are the attacker's.
+std::vector<std::uint64_t> accepted_under_flood(bool strict, unsigned requests_a_round, unsigned newcomers_a_round, unsigned rounds) {
+    Table table({policy("user", 20, 86'400s)}, 512);
+    table.options.strict = strict;
+    FakeTicks clock;
+    auto throttle = table.open(clock);
+    std::vector<std::uint64_t> accepts;
+    unsigned fresh = 0;
+    for (unsigned round = 0; round < rounds; ++round) {
+        for (unsigned i = 0; i < requests_a_round; ++i)
+            if (throttle.check(kFirst, kSomeone).outcome == Outcome::accepted) accepts.push_back(clock.tick);
+        ++clock.tick;  // the idle one goes first
+        for (unsigned i = 0; i < newcomers_a_round; ++i) static_cast<void>(throttle.check(kFirst, at(address_number(fresh++))));
+        clock.tick += kSecond;
+    }
+    return accepts;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(who_is_pushed_out_gets_nothing_back) {
+    for (const auto& [requests, newcomers] : {std::pair{20U, 5000U}, {19U, 2500U}, {1U, 2000U}, {1U, 700U}})
+        BOOST_TEST_CONTEXT(requests << " requests, then " << newcomers << " newcomers") {
+            const auto accepts = accepted_under_flood(true, requests, newcomers, 30);
+            require_the_invariant(accepts, {20, 86'400s});
+            BOOST_TEST(accepts.size() > 0U);
+        }
+    BOOST_TEST(accepted_under_flood(false, 1, 2000, 30).size() > 20U);  // what strict is for
+}
+
+BOOST_AUTO_TEST_CASE(newcomers_to_a_table_with_room_lose_nothing) {
+    Table table({policy("user", 20, 86'400s)}, 512);
+    table.options.strict = true;
+    FakeTicks clock;
+    auto throttle = table.open(clock);
+    for (unsigned i = 0; i < 400; ++i)
+        for (unsigned n = 0; n < 20; ++n) BOOST_REQUIRE(throttle.check(kFirst, at(address_number(i))).outcome == Outcome::accepted);
+}
+
+BOOST_AUTO_TEST_CASE(floors_outlive_a_reload) {
+    for (const std::uint32_t clients : {512U, 1024U}) {
+        Table table({policy("user", 2, 86'400s)}, 512);
+        table.options.strict = true;
+        FakeTicks clock;
+        auto throttle = table.open(clock);
+        BOOST_TEST((throttle.check(kFirst, kSomeone).outcome == Outcome::accepted));
+        ++clock.tick;
+        for (unsigned i = 0; i < 20'000; ++i) static_cast<void>(throttle.check(kFirst, at(address_number(i))));
+        table.options.clients = clients;
+        table.options.policies.push_back(policy("more", 1, 1s));
+        auto young = table.open(clock);
+        std::vector<std::uint64_t> accepts{clock.tick};
+        for (int i = 0; i < 3; ++i)
+            if (young.check(kFirst, kSomeone).outcome == Outcome::accepted) accepts.push_back(clock.tick);
+        require_the_invariant(accepts, {2, 86'400s});
+    }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(memory)
+
+BOOST_AUTO_TEST_CASE(sixty_five_thousand_addresses_at_a_hundred_a_day_fit_34_mebibytes) {
+    ThrottleOptions options;
+    options.policies = {policy("anon", 100, 86'400s, true)};
+    options.clients = 65'536;
+    BOOST_TEST(memory_of(options).bytes <= 34ULL << 20);
+    Table t(options.policies, options.clients);
+    static_cast<void>(t.open(boot_ticks()));
+    BOOST_TEST(std::filesystem::file_size(t.options.folder / "throttle") == memory_of(options).bytes);
+}
+
+BOOST_AUTO_TEST_CASE(fill_counts_records_with_live_requests) {
+    OneClock t({policy("user", 5, 60s), policy("anon", 5, 60s, true)}, 100, 100);
+    for (unsigned i = 0; i < 30; ++i) BOOST_TEST(t.accepts(at(address_number(i)), {0, 1}));
+    BOOST_TEST(t.accepts(user(1), {0, 1}));
+    BOOST_TEST(t.throttle.fill(false).used == 60U);
+    BOOST_TEST(t.throttle.fill(false).records >= 250U);
+    BOOST_TEST(t.throttle.fill(true).used == 1U);
+    t.clock.tick += 61 * kSecond;
+    BOOST_TEST(t.throttle.fill(false).used == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
 BOOST_AUTO_TEST_SUITE(crashes)
 
 BOOST_AUTO_TEST_CASE(a_process_killed_inside_leaves_the_lock_to_the_others) {
