@@ -12,6 +12,7 @@
 #include "clock/clock.hpp"
 #include "fcgi/listen.hpp"
 #include "fcgi/server.hpp"
+#include "fcgi/throttle_keeper.hpp"
 #include "fcgi/view_exchange.hpp"
 #include "site/owner.hpp"
 #include "site/site.hpp"
@@ -58,8 +59,9 @@ private:
     static inline Server* target = nullptr;  // a signal handler gets no argument
 };
 
-int serve(Site& site, const Application& application) {
+int serve(Site& site, Throttle& throttle, const Application& application) {
     const Follower follower(site.store.clock(), site.store.change_source());
+    const ThrottleKeeper keeper(throttle, throttle_options(site.config).snapshot, site.config.throttle_snapshot);
     Server server(listening_socket(site.config.server_socket).release(), server_options(site.config),
                   [&](Request request) { return application.begin(std::move(request)); });
     const StopSignals signals(server);
@@ -75,7 +77,7 @@ int serve(Site& site, const Application& application) {
 }
 
 int run(const std::string& config_file) {
-    auto loaded = load_config(config_file, process_environment(), view_names(), model_names());
+    auto loaded = load_config(config_file, process_environment(), known_views(), model_names());
     for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.c_str());
     if (!loaded.mistakes.empty()) return kBadConfiguration;
 
@@ -86,8 +88,9 @@ int run(const std::string& config_file) {
     Site site(std::move(loaded.config));
     auto throttle = Throttle::open(throttle_options(site.config));
     if (!throttle.note().empty()) log_message(Level::info, throttle.note());
-    const Application application(site, throttle, all_views(), make_handlers(site));
-    if (!is_plain_cgi()) return serve(site, application);
+    auto gate = Gate::open(site.config.runtime_dir);
+    const Application application(site, throttle, gate, all_views(), make_handlers(site));
+    if (!is_plain_cgi()) return serve(site, throttle, application);
 
     answer_one_cgi_request(server_options(site.config), [&](Request request) { return application.begin(std::move(request)); });
     return 0;

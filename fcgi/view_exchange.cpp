@@ -19,17 +19,16 @@ RequestContext context_of(const Request& request) {
     return {.txid = request.request_id.empty() ? random_uuid() : request.request_id, .address = request.address, .user_id = {}};
 }
 
-// The command line is not throttled: there is no address to count by.
-bool is_local(const Request& request) { return request.address == "local"; }
-
 class ViewExchange : public Exchange {
 public:
-    ViewExchange(Site& site, Throttle& throttle, Request request, const Route* route)
-        : site_(site), throttle_(throttle), request_(std::move(request)), route_(route), context_(context_of(request_)) {}
+    ViewExchange(Site& site, const ViewThrottle& throttle, Gate& gate, Request request, const Route* route)
+        : site_(site), throttle_(throttle), gate_(gate), request_(std::move(request)), route_(route), context_(context_of(request_)) {}
 
     std::optional<Response> without_waiting() override {
         const ContextScope scope(context_);
-        if (auto answer = route_answer()) return finished(std::move(answer));
+        if (route_ == nullptr) return finished(not_found());
+        if (request_.header("authorization"))
+            if (auto refused = throttle_.refusal_of_guesses(request_.address)) return finished(std::move(refused));
         if (!authenticate_from_memory()) return {};
         return finished(throttle_then_memory());
     }
@@ -57,8 +56,8 @@ public:
     [[nodiscard]] const RequestContext* context() const override { return &context_; }
 
 private:
-    std::optional<Response> route_answer() {
-        if (route_ == nullptr) return not_found();
+    // Behind the throttle, as in DRF: these count too.
+    std::optional<Response> method_answer() {
         if (request_.method == "OPTIONS") return description(*route_->view);
         const std::string_view method = request_.is_head() ? "GET" : std::string_view(request_.method);
         if (std::ranges::find(route_->view->methods, method) == route_->view->methods.end()) return method_not_allowed(request_.method);
@@ -80,38 +79,30 @@ private:
 
     std::optional<Response> authenticate_then_throttle() {
         const auto token = Auth::token_of(*request_.header("authorization"));
-        if (!token) return unauthorized(token.error());
+        if (!token) return wrong_token(token.error());
         if (*token) {
             const auto user = site_.auth.user_of(**token);
-            if (!user) return unauthorized(user.error());
+            if (!user) return wrong_token(user.error());
             context_.user_id = *user;
         }
         authenticated_ = true;
         return throttle_then_memory();
     }
 
+    std::optional<Response> wrong_token(const std::string& why) {
+        auto refused = throttle_.refusal_after_wrong_token(request_.address);
+        return refused ? std::move(refused) : unauthorized(why);
+    }
+
     std::optional<Response> throttle_then_memory() {
-        if (auto refused = refusal()) return refused;
+        if (auto refused = throttle_.refusal(route_->limits, {context_.user_id, request_.address}, quotas_)) return refused;
+        if (auto answer = method_answer()) return answer;
         event_level_ = route_->log;
         view_request_.emplace(*route_->view, request_.query, request_.headers, context_.user_id);
         key_ = view_request_->cache_key();
         if (key_.size() > ViewRequest::kMaxKey) return uri_too_long();
         is_cached_ = may_be_cached();
         return is_cached_ ? memory_answer() : std::nullopt;
-    }
-
-    std::optional<Response> refusal() {
-        if (route_->throttle.empty() || is_local(request_)) return {};
-        const auto verdict = throttle_.check(route_->throttle, {context_.user_id, request_.address});
-        switch (verdict.outcome) {
-            case Throttle::Outcome::accepted:
-                return {};
-            case Throttle::Outcome::stalled:
-                return unavailable(1s);
-            case Throttle::Outcome::refused:
-                return throttled(verdict.retry_after);
-        }
-        return {};
     }
 
     // A cache that all share must not keep what an Authorization header may have shaped (RFC 9111 section 3.5). A method that changes
@@ -235,7 +226,11 @@ private:
         return has_variants ? "miss" : "uri-miss";
     }
 
-    Response own_answer() { return route_->handler(*view_request_); }
+    Response own_answer() {
+        if (route_->at_once == 0) return route_->handler(*view_request_);
+        const auto pass = gate_.enter(route_->door, route_->at_once);
+        return pass ? route_->handler(*view_request_) : unavailable(1s);
+    }
 
     // Nothing: its bytes are none of ours.
     std::optional<Response> shown(const CacheLookup& found) {
@@ -253,6 +248,7 @@ private:
     std::optional<Response> finished(std::optional<Response> response) const {
         if (!response) return {};
         if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
+        throttle_.tell(*response, quotas_, context_.user_id.has_value());
         if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
         response->headers.emplace_back("X-Request-Id", context_.txid);
         return response;
@@ -270,11 +266,13 @@ private:
     [[nodiscard]] Cache& cache() const { return site_.cache; }
 
     Site& site_;
-    Throttle& throttle_;
+    const ViewThrottle& throttle_;
+    Gate& gate_;
     Request request_;
     const Route* route_;  // null: no view has the path
     RequestContext context_;
     bool authenticated_ = false;
+    std::vector<Throttle::Quota> quotas_;  // for the client to see
     std::optional<ViewRequest> view_request_;
     std::string key_;
     bool is_cached_ = false;
@@ -292,39 +290,38 @@ StoragePolicy storage_policy(const ViewPolicy& policy, const Config& config) {
     return {.ttl = policy.cache, .ttl_is_set = policy.cache_is_set, .short_ttl = config.cache_short_ttl};
 }
 
-Route make_route(const View& view, const Config& config, const Throttle& throttle, const Handler& handler, Cache::Subject subject) {
-    const auto policy = policy_of(view, config);
+Route make_route(const View& view, const ViewPolicy& policy, const Config& config, const Handler& handler, Cache::Subject subject) {
     Route route{.view = &view,
                 .handler = handler,
                 .storage = storage_policy(policy, config),
                 .subject = subject,
-                .throttle = {},
+                .limits = {},
+                .at_once = policy.at_once,
                 .log = policy.log,
                 .allow = allowed_methods(view)};
-    for (const auto& scope : policy.throttle) {
-        const auto found = throttle.find(scope);
-        assert(found);  // load_config refuses a scope that [throttle] doesn't have
-        route.throttle.push_back(*found);
-    }
     if (view.event.empty()) route.log.reset();
     return route;
 }
 
 }  // namespace
 
-Application::Application(Site& site, Throttle& throttle, std::span<const View> views, const Handlers& handlers)
-    : site_(site), throttle_(throttle) {
+Application::Application(Site& site, Throttle& throttle, Gate& gate, std::span<const View> views, const Handlers& handlers)
+    : site_(site), throttle_(throttle, exempt_of(site), site.config.throttle_headers), gate_(gate) {
     for (const auto& view : views) {
         assert(handlers.contains(view.name));
         const auto subject = static_cast<Cache::Subject>(&view - views.data());
-        routes_.emplace(view.path, make_route(view, site.config, throttle, handlers.at(view.name), subject));
+        const auto policy = policy_of(view, site.config);
+        auto route = make_route(view, policy, site.config, handlers.at(view.name), subject);
+        route.limits = throttle_.limits_of(policy);
+        if (policy.at_once != 0) route.door = gate.door(view.name);
+        routes_.emplace(view.path, std::move(route));
     }
 }
 
 std::unique_ptr<Exchange> Application::begin(Request request) const {
     const auto found = routes_.find(without_last_slash(request.path));
     const Route* const route = found == routes_.end() ? nullptr : &found->second;
-    return std::make_unique<ViewExchange>(site_, throttle_, std::move(request), route);
+    return std::make_unique<ViewExchange>(site_, throttle_, gate_, std::move(request), route);
 }
 
 }  // namespace recto

@@ -15,7 +15,7 @@ void fail(const std::string& why) {
 
 const LoadedConfig& Operator::loaded() {
     if (loaded_) return *loaded_;
-    auto loaded = load_config(config_file, process_environment(), view_names(), model_names());
+    auto loaded = load_config(config_file, process_environment(), known_views(), model_names());
     for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.c_str());
     if (!loaded.mistakes.empty()) throw Stop{ExitCode::bad_configuration};
     return loaded_.emplace(std::move(loaded));

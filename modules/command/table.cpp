@@ -45,6 +45,7 @@ void print_table(const std::vector<TableRow>& rows) {
             line += row[i];
             if (i + 1 < row.size()) line.append(widths[i] - characters(row[i]) + 2, ' ');
         }
+        line.resize(line.find_last_not_of(' ') + 1);
         std::puts(line.c_str());
     }
 }

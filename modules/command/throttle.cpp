@@ -2,11 +2,10 @@
 
 #include <cstdio>
 
-#include <arpa/inet.h>
-
 #include "command/commands.hpp"
 #include "command/table.hpp"
 #include "site/owner.hpp"
+#include "util/network.hpp"
 
 namespace recto {
 namespace {
@@ -20,56 +19,77 @@ Throttle table_in_use(Operator& op) {
     return *std::move(throttle);
 }
 
-const CLI::Validator kAddress(
-    [](std::string& text) {
-        in6_addr address;
-        const bool good = ::inet_pton(AF_INET, text.c_str(), &address) == 1 || ::inet_pton(AF_INET6, text.c_str(), &address) == 1;
-        return good ? std::string() : "expected an address such as 192.0.2.1 or 2001:db8::1, found " + text;
-    },
-    "ADDRESS");
-
-struct Target {
-    std::string address;
-    std::string user;
-    std::string scope;
-};
-
-std::int64_t user_id(Operator& op, const std::string& name) {
+// `192.0.2.1`, `2001:db8::1` or a user's name.
+Client client_of(Operator& op, const std::string& who) {
+    if (parse_address(who)) return {.user_id = {}, .address = who};
     for (const auto& user : op.site().auth.users())
-        if (user.name == name) return user.id;
-    fail("there is no user " + name + "; see `recto user list`");
+        if (user.name == who) return {.user_id = user.id, .address = {}};
+    fail("there is no user " + who + ", and it isn't an address; see `recto user list`");
 }
 
-Client client_of(Operator& op, const Target& target) {
-    if (!target.user.empty()) return {user_id(op, target.user), {}};
-    return {{}, target.address};
-}
+std::string in_seconds(std::chrono::seconds time) { return std::to_string(time.count()) + " s"; }
 
-void show_client(Operator& op, const Target& target) {
-    std::vector<TableRow> rows{{"SCOPE", "RATE", "USED", "WAIT"}};
-    for (const auto& usage : table_in_use(op).usage(client_of(op, target)))
-        rows.push_back({usage.scope, to_text(usage.rate), std::to_string(usage.used), std::to_string(usage.retry_after.count()) + " s"});
+void explain(Operator& op, const std::string& who) {
+    const auto client = client_of(op, who);
+    std::printf("counted as %s\n", name_of(client).c_str());
+    if (exempt_of(op.site()).covers(client)) std::puts("exempt     its requests are not counted: [throttle] exempt_users, exempt_networks");
+
+    const auto throttle = table_in_use(op);
+    std::vector<TableRow> rows{{"SCOPE", "RATE", "USED", "LEFT", "MORE IN", "NEXT ONE"}};
+    for (const auto& usage : throttle.usage(client)) {
+        const auto left = usage.used < usage.rate.limit ? usage.rate.limit - usage.used : 0;
+        rows.push_back({usage.scope, to_text(usage.rate), std::to_string(usage.used), std::to_string(left), in_seconds(usage.more_in),
+                        usage.retry_after.count() == 0 ? "accepted" : "in " + in_seconds(usage.retry_after)});
+    }
     print_table(rows);
 }
 
-void show_fullest(Operator& op, std::size_t count) {
+void print_fullest(const Throttle& throttle, std::size_t count) {
     std::vector<TableRow> rows{{"SCOPE", "KIND", "USED", "LIMIT"}};
-    const auto throttle = table_in_use(op);
     for (const auto& record : throttle.fullest(count))
         rows.push_back({record.scope, record.is_user ? "user" : "address", std::to_string(record.used), std::to_string(record.limit)});
     print_table(rows);
-    const auto counters = throttle.counters();
-    std::printf("accepted %llu, refused %llu, live requests forgotten %llu, locks recovered %llu, stalls %llu\n",
-                static_cast<unsigned long long>(counters.accepted), static_cast<unsigned long long>(counters.refused),
-                static_cast<unsigned long long>(counters.evicted_live_requests), static_cast<unsigned long long>(counters.recovered_locks),
-                static_cast<unsigned long long>(counters.stalls));
 }
 
-void reset(Operator& op, const Target& target) {
+void print_refusals(const Throttle& throttle) {
+    const auto refusals = throttle.refusals();
+    if (refusals.empty()) return;
+    std::vector<TableRow> rows{{"REFUSED", "SCOPE", "TIMES", "FOR", "ACCEPTED IN"}};
+    for (const auto& one : refusals)
+        rows.push_back({one.client, one.scope, std::to_string(one.count), in_seconds(one.lasted),
+                        one.dry_run ? "dry run" : in_seconds(one.retry_after)});
+    std::puts("");
+    print_table(rows);
+}
+
+void print_counters(const Throttle& throttle) {
+    const auto counters = throttle.counters();
+    const std::pair<const char*, std::uint64_t> all[] = {{"accepted", counters.accepted},
+                                                         {"refused", counters.refused},
+                                                         {"would be refused (dry run)", counters.would_refuse},
+                                                         {"live requests forgotten", counters.evicted_live_requests},
+                                                         {"locks recovered", counters.recovered_locks},
+                                                         {"stalls", counters.stalls}};
+    std::puts("");
+    for (const auto& [what, count] : all) std::printf("%-26s %llu\n", what, static_cast<unsigned long long>(count));
+    for (const bool users : {false, true}) {
+        const auto fill = throttle.fill(users);
+        std::printf("%-26s %llu of %llu\n", users ? "users counted" : "addresses counted", static_cast<unsigned long long>(fill.used),
+                    static_cast<unsigned long long>(fill.records));
+    }
+}
+
+void show(Operator& op, std::size_t count) {
+    const auto throttle = table_in_use(op);
+    print_fullest(throttle, count);
+    print_refusals(throttle);
+    print_counters(throttle);
+}
+
+void reset_scope(Operator& op, const std::string& name) {
     auto throttle = table_in_use(op);
-    if (target.scope.empty()) return throttle.reset(client_of(op, target));
-    const auto scope = throttle.find(target.scope);
-    if (!scope) fail("there is no scope " + target.scope + " in [throttle]");
+    const auto scope = throttle.find(name);
+    if (!scope) fail("there is no scope " + name + " in [throttle]");
     throttle.reset(*scope);
 }
 
@@ -79,27 +99,29 @@ void add_throttle(CLI::App& program, Operator& op) {
     auto* const throttle = program.add_subcommand("throttle", "How much of the limits is used; giving it back");
     throttle->require_subcommand(1);
 
-    auto* const show = throttle->add_subcommand("show", "Prints the fullest records and the counters, or one client's use");
-    const auto target = std::make_shared<Target>();
-    auto* const by_address = show->add_option("--address", target->address, "An address")->check(kAddress);
-    show->add_option("--user", target->user, "A user's name")->excludes(by_address);
-    auto* const top = show->add_option("--top", "How many records")
+    auto* const show_command = throttle->add_subcommand("show", "Prints the fullest records, who is refused, and the counters");
+    auto* const top = show_command->add_option("--top", "How many records")
                           ->default_str(std::to_string(kDefaultTop))
                           ->force_callback()
                           ->check(CLI::Range(1, 1000));
-    show->final_callback([&op, target, top] {
-        const bool one_client = !target->address.empty() || !target->user.empty();
-        one_client ? show_client(op, *target) : show_fullest(op, top->as<std::size_t>());
-    });
+    show_command->final_callback([&op, top] { show(op, top->as<std::size_t>()); });
 
-    auto* const reset_command = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
-    auto* const which = reset_command->add_option_group("which");
-    const auto reset_target = std::make_shared<Target>();
-    which->add_option("--address", reset_target->address, "An address")->check(kAddress);
-    which->add_option("--user", reset_target->user, "A user's name");
-    which->add_option("--scope", reset_target->scope, "A scope of [throttle]");
+    auto* const explain_command = throttle->add_subcommand("explain", "Prints what one client has used in each scope, and what is left");
+    const auto who = std::make_shared<std::string>();
+    explain_command->add_option("who", *who, "An address or a user's name")->required();
+    explain_command->final_callback([&op, who] { explain(op, *who); });
+
+    auto* const reset = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
+    auto* const which = reset->add_option_group("which");
+    const auto scope = std::make_shared<std::string>();
+    which->add_option("who", *who, "An address or a user's name");
+    which->add_option("--scope", *scope, "A scope of [throttle]");
     which->require_option(1);
-    reset_command->final_callback([&op, reset_target] { reset(op, *reset_target); });
+    reset->final_callback([&op, who, scope] {
+        if (!scope->empty()) return reset_scope(op, *scope);
+        const auto client = client_of(op, *who);
+        table_in_use(op).reset(client);
+    });
 }
 
 }  // namespace recto

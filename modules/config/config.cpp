@@ -16,7 +16,9 @@ namespace recto {
 namespace {
 
 constexpr std::string_view kViewPrefix = "view ";
+constexpr std::string_view kScopePrefix = "scope ";
 constexpr std::string_view kModelPrefix = "model ";
+constexpr std::uint32_t kMaxShortLimit = 65'534;  // of ring16 and windows
 constexpr std::string_view kScopeVariables = "RECTO_THROTTLE__";
 
 // A value somebody set, and how to speak of it.
@@ -66,6 +68,12 @@ std::vector<std::string_view> scope_names(const Config& config) {
     return names;
 }
 
+std::vector<std::string_view> names_of(std::span<const KnownView> views) {
+    std::vector<std::string_view> names;
+    for (const auto& view : views) names.push_back(view.name);
+    return names;
+}
+
 std::string list_of(std::span<const std::string_view> words) {
     const std::vector<std::string> copies(words.begin(), words.end());
     return join(copies, ", ");
@@ -107,7 +115,7 @@ std::string shown(const Option* option, std::string_view section, std::string_vi
 
 class Loader {
 public:
-    Loader(std::string_view file_name, std::span<const std::string_view> views, std::span<const std::string_view> models)
+    Loader(std::string_view file_name, std::span<const KnownView> views, std::span<const std::string_view> models)
         : file_name_(file_name), views_(views), models_(patterns_of(models)) {
         for (const auto& option : options()) {
             [[maybe_unused]] const auto mistake = apply(option, option.initial, config_);
@@ -129,7 +137,11 @@ public:
         resolve_paths();
         check_log();
         check_cache_user();
+        check_scope_count();
+        for (const auto& [name, line] : section_lines_)
+            if (name.starts_with(kScopePrefix)) check_scope(name, line);
         for (const auto& [name, view] : config_.views) check_scopes(name, view);
+        for (const auto& view : views_) check_cost(view);
         list_options();
 
         std::ranges::stable_sort(mistakes_, {}, &IniMistake::line);
@@ -147,6 +159,7 @@ private:
         if (!is_new) tell(section.line, subject + ": this section is already at line " + std::to_string(first->second));
 
         if (section.name.starts_with(kViewPrefix) || section.name == "view") return read_view(section, subject);
+        if (section.name.starts_with(kScopePrefix) || section.name == "scope") return read_scope(section, subject);
         if (section.name.starts_with(kModelPrefix) || section.name == "model") return read_model(section, subject);
         if (!is_section(section.name)) return tell(section.line, subject + ": unknown section" + known_sections(section.name));
         for (const auto& entry : section.entries) read_entry(section, entry);
@@ -155,8 +168,16 @@ private:
     void read_view(const IniSection& section, const std::string& subject) {
         const auto name = name_in(section, kViewPrefix);
         if (name.empty()) return tell(section.line, subject + ": expected the name of a view, such as [view blogs.by_author]");
-        if (std::ranges::find(views_, name) == views_.end()) return tell(section.line, subject + ": unknown view" + unknown(name, views_));
+        if (std::ranges::find(views_, name, &KnownView::name) == views_.end())
+            return tell(section.line, subject + ": unknown view" + unknown(name, names_of(views_)));
         read_named(section, view_options(), config_.views, std::string(name));
+    }
+
+    // Whether [throttle] has it is known at the end.
+    void read_scope(const IniSection& section, const std::string& subject) {
+        const auto name = name_in(section, kScopePrefix);
+        if (name.empty()) return tell(section.line, subject + ": expected a name of [throttle], such as [scope anon]");
+        read_named(section, scope_options(), config_.scopes, std::string(name));
     }
 
     void read_model(const IniSection& section, const std::string& subject) {
@@ -213,8 +234,9 @@ private:
         std::vector<std::string_view> names;
         for (const auto& section : section_helps()) names.push_back(section.name);
         names.emplace_back("view NAME");
+        names.emplace_back("scope NAME");
         names.emplace_back("model NAME");
-        const auto near = nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view", "model"});
+        const auto near = nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view", "scope", "model"});
         return near.empty() ? unknown(name, names) : ", did you mean " + std::string(near) + " NAME? Known: " + list_of(names);
     }
 
@@ -240,6 +262,8 @@ private:
             return override_with("throttle." + scope, setting, add_scope(scope, value));
         }
         if (name.starts_with("RECTO_VIEW")) return tell(setting, "a view is set in the file only, in [view NAME]");
+        if (name.starts_with("RECTO_SCOPE"))
+            return tell(setting, "a scope's rate is RECTO_THROTTLE__NAME; [scope NAME] is set in the file only");
         if (name.starts_with("RECTO_MODEL")) return tell(setting, "a model is set in the file only, in [model NAME]");
         tell(setting, "unknown variable" + near_variable(name));
     }
@@ -309,12 +333,50 @@ private:
         }
     }
 
+    void check_scope_count() {
+        const auto count = config_.throttle_scopes.size();
+        if (count <= kMaxScopes) return;
+        const auto section = section_lines_.find("throttle");
+        const auto line = section == section_lines_.end() ? INT_MAX : section->second;
+        tell(line, (line == INT_MAX ? "" : at(line) + ": ") + "[throttle] has " + std::to_string(count) + " scopes, expected at most " +
+                       std::to_string(kMaxScopes));
+    }
+
+    void check_scope(const std::string& section, int line) {
+        const auto name = section.substr(kScopePrefix.size());
+        const auto found = config_.throttle_scopes.find(name);
+        if (name.empty()) return;
+        if (found == config_.throttle_scopes.end())
+            return tell(line,
+                        at(line) + ": [" + excerpt(section) + "]: [throttle] has no such scope" + unknown(name, scope_names(config_)));
+        const auto scope = config_.scopes.find(name);
+        if (scope == config_.scopes.end() || !scope->second.repr || !found->second) return;
+        if (*scope->second.repr != "ring32" && found->second->limit > kMaxShortLimit)
+            tell(settings_.at(section + ".repr"), "is for limits up to " + std::to_string(kMaxShortLimit) + ", and that of " + name +
+                                                      " is " + std::to_string(found->second->limit) + "; expected ring32");
+    }
+
+    // Such a request could never be accepted. A limit of 0 says that itself.
+    void check_cost(const KnownView& view) {
+        const auto found = config_.views.find(std::string(view.name));
+        if (found == config_.views.end() || !found->second.cost) return;
+        const auto& setting = settings_.at(std::string(kViewPrefix) + found->first + ".cost");
+        for (const auto& name : found->second.throttle.value_or(view.throttle)) {
+            const auto scope = config_.throttle_scopes.find(name);
+            if (scope == config_.throttle_scopes.end() || !scope->second || scope->second->limit == 0) continue;
+            if (static_cast<std::uint32_t>(*found->second.cost) > scope->second->limit)
+                tell(setting, "more than the whole limit of " + name + ", " + to_text(*scope->second));
+        }
+    }
+
     void list_options() {
         for (const auto& section : section_helps()) {
             for (const auto& option : options())
                 if (option.section() == section.name) list_option(option);
             if (section.name == "throttle") list_own_scopes();
         }
+        for (const auto& [name, scope] : config_.scopes)
+            for (const auto key : keys_of_options(scope_options())) list_if_set(std::string(kScopePrefix) + name, key);
         for (const auto& [name, view] : config_.views)
             for (const auto key : keys_of_options(view_options())) list_if_set(std::string(kViewPrefix) + name, key);
         for (const auto& [name, model] : config_.models)
@@ -360,7 +422,7 @@ private:
     }
 
     std::string file_name_;
-    std::span<const std::string_view> views_;
+    std::span<const KnownView> views_;
     std::vector<std::string> models_;  // names and patterns
     Config config_;
     std::map<std::string, int> section_lines_;
@@ -382,14 +444,14 @@ Environment process_environment() {
 }
 
 LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
-                          std::span<const std::string_view> views, std::span<const std::string_view> models) {
+                          std::span<const KnownView> views, std::span<const std::string_view> models) {
     Loader loader(file_name, views, models);
     loader.read(read_ini(text));
     loader.read(environment);
     return std::move(loader).finish();
 }
 
-LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const std::string_view> views,
+LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const KnownView> views,
                          std::span<const std::string_view> models) {
     try {
         return parse_config(read_file(file), file.string(), environment, views, models);

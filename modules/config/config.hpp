@@ -26,18 +26,28 @@ namespace recto {
 
 // [view NAME]: what is absent comes from the table of views.
 struct ViewSection {
-    std::optional<std::chrono::milliseconds> cache;    // 0: not cached (`off`)
-    std::optional<std::vector<std::string>> throttle;  // scopes; empty: `none`
-    std::optional<std::string> log;                    // a level, or `off`
+    std::optional<std::chrono::milliseconds> cache = {};    // 0: not cached (`off`)
+    std::optional<std::vector<std::string>> throttle = {};  // scopes; empty: `none`
+    std::optional<int> cost = {};                           // how often a request counts
+    std::optional<int> at_once = {};                        // answers made at the same time; 0: any number (`off`)
+    std::optional<std::string> log = {};                    // a level, or `off`
 
     bool operator==(const ViewSection&) const = default;
 };
 
+// [scope NAME], a name of [throttle].
+struct ScopeSection {
+    std::optional<std::string> repr = {};     // `ring32`, `ring16` or `windows`
+    std::optional<std::string> dry_run = {};  // `on` or `off`
+
+    bool operator==(const ScopeSection&) const = default;
+};
+
 // [model APP.MODEL], [model APP.*] or [model *.*]: what is absent is that of a rule that says nothing.
 struct ModelSection {
-    std::optional<std::vector<std::string>> ops;  // get, fetch, count, aggregate, exists, all; empty: `none`
-    std::optional<std::chrono::milliseconds> timeout;
-    std::optional<std::string> lock;  // `on` or `off`
+    std::optional<std::vector<std::string>> ops = {};  // get, fetch, count, aggregate, exists, all; empty: `none`
+    std::optional<std::chrono::milliseconds> timeout = {};
+    std::optional<std::string> lock = {};  // `on` or `off`
 
     bool operator==(const ModelSection&) const = default;
 };
@@ -73,7 +83,13 @@ struct Config {
 
     int throttle_clients = 0;
     int throttle_users = 0;
-    std::map<std::string, Rate> throttle_scopes;  // `anon`, `user` and any other name of [throttle]
+    std::string throttle_charge;                                 // `atomic` or `drf`
+    std::string throttle_strict;                                 // `on` or `off`
+    std::string throttle_headers;                                // `users`, `all` or `off`
+    std::vector<std::string> throttle_exempt_networks;           // as Network::parse takes them
+    std::vector<std::string> throttle_exempt_users;              // names
+    std::chrono::milliseconds throttle_snapshot{};               // 0: none
+    std::map<std::string, std::optional<Rate>> throttle_scopes;  // `anon`, `user` and any other name of [throttle]; empty: `off`
 
     std::filesystem::path log_file;
     std::string log_level;
@@ -81,6 +97,7 @@ struct Config {
     int log_backup_count = 0;
     Size log_max_record;
 
+    std::map<std::string, ScopeSection> scopes;
     std::map<std::string, ViewSection> views;
     std::map<std::string, ModelSection> models;
 
@@ -104,11 +121,17 @@ struct LoadedConfig {
 using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_
 [[nodiscard]] Environment process_environment();
 
-// `views`: the names that [view NAME] may have; `models`: those of [model NAME], beside `app.*` of one of them and `*.*`.
-[[nodiscard]] LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment,
-                                       std::span<const std::string_view> views, std::span<const std::string_view> models);
+// A name that [view NAME] may have, and the scopes the view has unless the operator gives it others.
+struct KnownView {
+    std::string_view name;
+    std::vector<std::string> throttle = {};
+};
+
+// `models`: the names that [model NAME] may have, beside `app.*` of one of them and `*.*`.
+[[nodiscard]] LoadedConfig load_config(const std::filesystem::path& file, const Environment& environment, std::span<const KnownView> views,
+                                       std::span<const std::string_view> models);
 [[nodiscard]] LoadedConfig parse_config(std::string_view text, std::string_view file_name, const Environment& environment,
-                                        std::span<const std::string_view> views, std::span<const std::string_view> models = {});
+                                        std::span<const KnownView> views, std::span<const std::string_view> models = {});
 
 // The whole of etc/recto.ini: every option with its help, range and default.
 [[nodiscard]] std::string sample_ini();

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "util/network.hpp"
 #include "util/result.hpp"
 #include "util/text.hpp"
 
@@ -71,8 +72,24 @@ constexpr std::array kOptions{
     Option{"throttle.clients", &Config::throttle_clients, "4096", "4096..16777216",
      "Addresses counted at once in each scope. When full, the one with the fewest live requests is forgotten."},
     Option{"throttle.users", &Config::throttle_users, "1024", "64..16777216", "Logged-in users counted at once in each scope."},
+    Option{"throttle.charge", &Config::throttle_charge, "atomic", "atomic|drf",
+     "What a refused request costs in the other scopes of its view: nothing (atomic, so Retry-After is always true), or one in each that "
+     "has room (drf, as Django REST framework does)."},
+    Option{"throttle.strict", &Config::throttle_strict, "off", "on|off",
+     "On: who was forgotten because the table was full gets nothing back, and newcomers to a full table may get less than their limit."},
+    Option{"throttle.headers", &Config::throttle_headers, "users", "users|all|off",
+     "Who is told what is left in RateLimit and RateLimit-Policy; refusals tell it always. Never on an answer that a cache may keep."},
+    Option{"throttle.exempt_networks", &Config::throttle_exempt_networks, "none", kNetworkList,
+     "Whose requests are not counted: your own monitoring, for instance."},
+    Option{"throttle.exempt_users", &Config::throttle_exempt_users, "none", kNameList,
+     "Users whose requests are not counted, whichever of their tokens they show. A name is looked up when a worker starts."},
+    Option{"throttle.snapshot", &Config::throttle_snapshot, "1min", "10s..1h|off",
+     "How often the counts are written to throttle.snapshot in the data folder, so that they outlive a reboot. Without one the machine's "
+     "start gives everybody a whole limit."},
     Option{"throttle.anon", ScopeField{}, "100/day", kRequestRate, "The scope of visitors who are not logged in, by address."},
     Option{"throttle.user", ScopeField{}, "1000/day", kRequestRate, "The scope of users, by account; visitors count by address."},
+    Option{"throttle.wrong_tokens", ScopeField{}, "60/hour", kRequestRate,
+     "Wrong tokens of an address; above it tokens from there are refused unread. It needs no [view NAME]."},
     Option{"throttle.blog_limit", ScopeField{}, "1000/day", kRequestRate, "Shared by the views blog and blog.detail."},
     Option{"throttle.blog_2_limit", ScopeField{}, "1000/day", kRequestRate, "The scope of the view blog2."},
 
@@ -90,7 +107,17 @@ constexpr std::array kViewOptions{
      "How long an answer is kept; a change of the data ends it at once."},
     ViewOption{"throttle", &ViewSection::throttle, "anon, user", kScopeList,
      "A request is counted in each of these scopes."},
+    ViewOption{"cost", &ViewSection::cost, "1", "1..1000", "How often one request of this view counts."},
+    ViewOption{"at_once", &ViewSection::at_once, "16", "1..10000|off",
+     "How many answers all workers of this host make at once, cached ones aside; one more is answered with 503."},
     ViewOption{"log", &ViewSection::log, "info", "debug|info|warning|error|off", "The level of the view's event."},
+};
+
+constexpr std::array kScopeOptions{
+    ScopeOption{"repr", &ScopeSection::repr, "ring16", "ring32|ring16|windows",
+     "How the times of a client's requests are kept: exactly in 4 bytes each, rounded in 2, or in 121 counters however high the limit. "
+     "`recto check` tells the memory, and how late a client is let in at worst."},
+    ScopeOption{"dry_run", &ScopeSection::dry_run, "on", "on|off", "On: refusals are counted and logged, but nobody is refused."},
 };
 
 constexpr std::array kModelOptions{
@@ -165,17 +192,23 @@ bool is_server(std::string_view text) {
 
 bool is_scope_name(std::string_view name) {
     const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; };
-    return !name.empty() && name.size() <= kMaxNameBytes && name != "none" && std::ranges::all_of(name, allowed);
+    return !name.empty() && name.size() <= kMaxScopeBytes && name != "none" && std::ranges::all_of(name, allowed);
+}
+
+// `1..9|off`, in which `off` is zero.
+template <class T>
+std::optional<T> parse_or_off(std::string_view text, std::string_view allowed) {
+    const auto bar = allowed.find('|');
+    if (bar != std::string_view::npos && text == "off") return T{0};
+    return parse_in_range<T>(text, allowed.substr(0, bar));
 }
 
 // One overload a type: nothing when the text isn't allowed.
-std::optional<int> read(std::string_view text, std::string_view allowed, int) { return parse_in_range<int>(text, allowed); }
+std::optional<int> read(std::string_view text, std::string_view allowed, int) { return parse_or_off<int>(text, allowed); }
 std::optional<Size> read(std::string_view text, std::string_view allowed, Size) { return parse_in_range<Size>(text, allowed); }
 
 std::optional<milliseconds> read(std::string_view text, std::string_view allowed, milliseconds) {
-    const auto bar = allowed.find('|');
-    if (bar != std::string_view::npos && text == "off") return milliseconds{0};
-    return parse_in_range<milliseconds>(text, allowed.substr(0, bar));
+    return parse_or_off<milliseconds>(text, allowed);
 }
 
 std::optional<std::filesystem::path> read(std::string_view text, std::string_view allowed, const std::filesystem::path&) {
@@ -196,6 +229,8 @@ bool is_part_of(std::string_view allowed, std::string_view part) {
     constexpr std::array kOps{"get"sv, "fetch"sv, "count"sv, "aggregate"sv, "exists"sv, "all"sv};
     if (allowed == kServerList) return is_server(part);
     if (allowed == kOpList) return std::ranges::find(kOps, part) != kOps.end();
+    if (allowed == kNetworkList) return static_cast<bool>(Network::parse(part));
+    if (allowed == kNameList) return true;  // no user of that name: the worker says so
     return is_scope_name(part);
 }
 
@@ -207,9 +242,10 @@ std::optional<std::vector<std::string>> read(std::string_view text, std::string_
 }
 
 std::string expected(std::string_view allowed, std::string_view example) {
-    // Of words alone any is an example.
+    // Of words alone any is an example; that there are none is no example.
     const bool words_only = allowed.find('|') != std::string_view::npos && allowed.find("..") == std::string_view::npos;
-    return "expected " + in_words(allowed) + (words_only || example.empty() ? "" : ", such as " + std::string(example));
+    return "expected " + in_words(allowed) +
+           (words_only || example.empty() || example == "none" ? "" : ", such as " + std::string(example));
 }
 
 template <class Section>
@@ -234,6 +270,7 @@ std::string Option::variable() const {
 
 std::span<const Option> options() { return kOptions; }
 std::span<const ViewOption> view_options() { return kViewOptions; }
+std::span<const ScopeOption> scope_options() { return kScopeOptions; }
 std::span<const ModelOption> model_options() { return kModelOptions; }
 std::span<const SectionHelp> section_helps() { return kSectionHelps; }
 
@@ -268,14 +305,20 @@ std::optional<std::string> apply(const ViewOption& option, std::string_view valu
     return apply_to(view, option, value);
 }
 
+std::optional<std::string> apply(const ScopeOption& option, std::string_view value, ScopeSection& scope) {
+    return apply_to(scope, option, value);
+}
+
 std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model) {
     return apply_to(model, option, value);
 }
 
 std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config) {
     constexpr std::uint32_t kMaxLimit = 100'000;
-    if (!is_scope_name(name)) return "a scope's name is 1 to 49 of a-z, 0-9 and _ . - and isn't `none`";
+    if (!is_scope_name(name)) return "a scope's name is 1 to 43 of a-z, 0-9 and _ . - and isn't `none`";
     auto& scope = config.throttle_scopes[std::string(name)];  // made even if the rate is wrong: the views that name it aren't
+    scope.reset();
+    if (value == "off") return {};
     const auto rate = parse_rate(value);
     if (!rate || rate->limit > kMaxLimit) return expected(kRequestRate, "100/day, 5/second or 30/15minutes");
     scope = *rate;

@@ -30,10 +30,14 @@ inline constexpr std::string_view kScopeList = "scopes of [throttle], separated 
 inline constexpr std::string_view kOpList = "get, fetch, count, aggregate, exists or all, separated by commas, or none";
 inline constexpr std::string_view kUserName = "empty, or up to 255 bytes of printable characters";
 inline constexpr std::string_view kPassword = "empty, or up to 1024 bytes of printable characters";
-inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests";
+inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests, or off";
+inline constexpr std::string_view kNetworkList = "addresses and networks such as 10.0.0.0/8, separated by commas, or none";
+inline constexpr std::string_view kNameList = "names of users, separated by commas, or none";
 
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un's 108 and its NUL
 inline constexpr std::size_t kMaxNameBytes = 49;    // inih cuts longer sections
+inline constexpr std::size_t kMaxScopeBytes = 43;   // for [scope NAME]
+inline constexpr std::size_t kMaxScopes = 64;       // of throttle/layout.hpp
 
 struct ScopeField {};  // the field is Config::throttle_scopes, under the name of the row
 
@@ -56,19 +60,20 @@ struct Option {
     [[nodiscard]] std::string shown(std::string_view value) const { return secret && !value.empty() ? "********" : std::string(value); }
 };
 
-// What [view NAME] and [model NAME] may say. It has no default here, the tables of views and models have.
+// What [view NAME], [scope NAME] and [model NAME] may say. It has no default here, the tables of views and models have.
 template <class Section>
 struct SectionOption {
     template <class T>
     using Field = std::optional<T> Section::*;
 
     std::string_view key;
-    std::variant<Field<std::chrono::milliseconds>, Field<std::vector<std::string>>, Field<std::string>> field;
+    std::variant<Field<std::chrono::milliseconds>, Field<std::vector<std::string>>, Field<std::string>, Field<int>> field;
     std::string_view example;
     std::string_view allowed;
     std::string_view help;
 };
 using ViewOption = SectionOption<ViewSection>;
+using ScopeOption = SectionOption<ScopeSection>;
 using ModelOption = SectionOption<ModelSection>;
 
 struct SectionHelp {
@@ -78,12 +83,14 @@ struct SectionHelp {
 
 [[nodiscard]] std::span<const Option> options();  // those of a section stand together
 [[nodiscard]] std::span<const ViewOption> view_options();
+[[nodiscard]] std::span<const ScopeOption> scope_options();
 [[nodiscard]] std::span<const ModelOption> model_options();
 [[nodiscard]] std::span<const SectionHelp> section_helps();  // one for each section, in the order of options()
 
 // Nothing when the value fits, else the sentence `expected …`.
 [[nodiscard]] std::optional<std::string> apply(const Option& option, std::string_view value, Config& config);
 [[nodiscard]] std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view);
+[[nodiscard]] std::optional<std::string> apply(const ScopeOption& option, std::string_view value, ScopeSection& scope);
 [[nodiscard]] std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model);
 [[nodiscard]] std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config);
 

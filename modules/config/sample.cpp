@@ -19,6 +19,8 @@ constexpr std::string_view kHead =
 constexpr std::string_view kViewHead =
     R"(# [view NAME] sets the policy of one view; what it leaves out comes from the table of views. `recto routes` lists the names.)";
 
+constexpr std::string_view kScopeHead = R"(# [scope NAME] says more of a scope of [throttle].)";
+
 constexpr std::string_view kModelHead =
     R"(# [model APP.MODEL], [model APP.*] and [model *.*] say which queries of a model are cached beside the views: the first of the three that
 # is there holds, whole. `recto cache explain auth.user` tells which.)";
@@ -63,6 +65,7 @@ std::string sample_ini() {
             if (option.section() == section.name) print_option(out, option);
     }
     print_example(out, kViewHead, "view blogs.by_author", view_options());
+    print_example(out, kScopeHead, "scope anon", scope_options());
     print_example(out, kModelHead, "model auth.user", model_options());
     return out.str();
 }

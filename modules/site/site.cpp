@@ -1,5 +1,7 @@
 #include "site/site.hpp"
 
+#include <algorithm>
+
 #include "site/build_id.hpp"
 #include "util/shared_file.hpp"
 
@@ -9,6 +11,21 @@ namespace {
 Config prepared(Config config) {
     make_private_directory(config.runtime_dir);
     return config;
+}
+
+Representation representation_of(std::string_view word) {
+    if (word == "ring16") return Representation::ring16;
+    return word == "windows" ? Representation::windows : Representation::ring32;
+}
+
+ThrottlePolicy throttle_policy(const Config& config, const std::string& scope, Rate rate) {
+    // These two are of who isn't logged in, or not known yet.
+    ThrottlePolicy policy{.scope = scope, .rate = rate, .addresses_only = scope == "anon" || scope == "wrong_tokens"};
+    if (const auto found = config.scopes.find(scope); found != config.scopes.end()) {
+        policy.representation = representation_of(found->second.repr.value_or(""));
+        policy.dry_run = found->second.dry_run == "on";
+    }
+    return policy;
 }
 
 }  // namespace
@@ -46,9 +63,30 @@ ThrottleOptions throttle_options(const Config& config) {
     ThrottleOptions options{.folder = config.runtime_dir,
                             .policies = {},
                             .clients = static_cast<std::uint32_t>(config.throttle_clients),
-                            .users = static_cast<std::uint32_t>(config.throttle_users)};
-    for (const auto& [scope, rate] : config.throttle_scopes) options.policies.push_back({.scope = scope, .rate = rate, .addresses_only = scope == "anon"});
+                            .users = static_cast<std::uint32_t>(config.throttle_users),
+                            .charge = config.throttle_charge == "drf" ? Charge::drf : Charge::atomic,
+                            .strict = config.throttle_strict == "on"};
+    if (config.throttle_snapshot.count() > 0) options.snapshot = config.data / "throttle.snapshot";
+    for (const auto& [scope, rate] : config.throttle_scopes)
+        if (rate) options.policies.push_back(throttle_policy(config, scope, *rate));
     return options;
+}
+
+Exempt exempt_of(Site& site) {
+    std::vector<Network> networks;
+    for (const auto& network : site.config.throttle_exempt_networks) networks.push_back(Network::parse(network).value());
+    if (site.config.throttle_exempt_users.empty()) return {std::move(networks), {}};
+
+    std::vector<std::int64_t> ids;
+    const auto users = site.auth.users();
+    for (const auto& name : site.config.throttle_exempt_users) {
+        const auto user = std::ranges::find(users, name, &User::name);
+        if (user == users.end())
+            log_message(Level::warning, "[throttle] exempt_users: there is no user " + name);
+        else
+            ids.push_back(user->id);
+    }
+    return {std::move(networks), std::move(ids)};
 }
 
 Site::Site(Config configuration)

@@ -15,6 +15,7 @@
 #include "site/models.hpp"
 #include "site/views.hpp"
 #include "store/store.hpp"
+#include "throttle/exempt.hpp"
 #include "throttle/throttle.hpp"
 
 namespace recto {
@@ -34,5 +35,8 @@ struct Site {
     Auth auth;
     Blog blog;
 };
+
+// [throttle] exempt_networks and exempt_users, as they are now. A name that no user has is logged.
+[[nodiscard]] Exempt exempt_of(Site& site);
 
 }  // namespace recto

@@ -32,6 +32,12 @@ std::vector<std::string_view> view_names() {
     return names;
 }
 
+std::vector<KnownView> known_views() {
+    std::vector<KnownView> known;
+    for (const auto& view : all_views()) known.push_back({.name = view.name, .throttle = view.throttle});
+    return known;
+}
+
 std::string_view without_last_slash(std::string_view path) {
     if (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
     return path;
@@ -57,7 +63,7 @@ std::string allowed_methods(const View& view) {
 }
 
 ViewPolicy policy_of(const View& view, const Config& config) {
-    ViewPolicy policy{.cache = view.cache, .cache_is_set = false, .throttle = view.throttle, .log = view.log};
+    ViewPolicy policy{.cache = view.cache, .throttle = view.throttle, .log = view.log};
     const auto found = config.views.find(std::string(view.name));
     if (found == config.views.end()) return policy;
 
@@ -67,6 +73,8 @@ ViewPolicy policy_of(const View& view, const Config& config) {
         policy.cache_is_set = true;
     }
     if (section.throttle) policy.throttle = *section.throttle;
+    if (section.cost) policy.cost = static_cast<std::uint32_t>(*section.cost);
+    if (section.at_once) policy.at_once = static_cast<std::uint32_t>(*section.at_once);
     if (section.log) policy.log = parse_level(*section.log);  // `off` is no level
     return policy;
 }

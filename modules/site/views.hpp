@@ -49,6 +49,7 @@ struct View {
 
 [[nodiscard]] const std::vector<View>& all_views();
 [[nodiscard]] std::vector<std::string_view> view_names();
+[[nodiscard]] std::vector<KnownView> known_views();  // for load_config
 
 // Null when no view has the path.
 [[nodiscard]] const View* find_view(std::string_view path);
@@ -68,6 +69,8 @@ struct ViewPolicy {
     std::chrono::milliseconds cache{0};
     bool cache_is_set = false;  // by the operator: then it goes before what the answer says of itself
     std::vector<std::string> throttle;
+    std::uint32_t cost = 1;     // how often a request counts
+    std::uint32_t at_once = 0;  // answers made at the same time, over all workers; 0: any number
     std::optional<Level> log;
 };
 [[nodiscard]] ViewPolicy policy_of(const View& view, const Config& config);

@@ -1,6 +1,5 @@
 #include "throttle/client_key.hpp"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -8,28 +7,12 @@
 #include <netinet/in.h>
 
 #include "util/crypto.hpp"
+#include "util/network.hpp"
 
 namespace recto {
 namespace {
 
 constexpr std::size_t kNetworkBytes = 8;  // a /64: what one customer has at the least
-
-// `[::1]:80` and `[::1]` are `::1`, `192.0.2.1:80` is `192.0.2.1`, `fe80::1%eth0` is `fe80::1`.
-std::string_view without_port_and_zone(std::string_view text) {
-    if (const auto end = text.find(']'); text.starts_with('[') && end != text.npos) {
-        text = text.substr(1, end - 1);
-    } else if (std::ranges::count(text, ':') == 1) {
-        text = text.substr(0, text.find(':'));
-    }
-    return text.substr(0, text.find('%'));
-}
-
-bool parse(int family, std::string_view text, void* out) {
-    char terminated[INET6_ADDRSTRLEN] = {};
-    if (text.size() >= sizeof terminated || text.find(char{0}) != text.npos) return false;
-    std::memcpy(terminated, text.data(), text.size());
-    return ::inet_pton(family, terminated, out) == 1;
-}
 
 }  // namespace
 
@@ -37,17 +20,14 @@ ClientKey::ClientKey(const Client& client) { client.user_id ? put_user(*client.u
 
 void ClientKey::put_user(std::int64_t id) { put('u', &id, sizeof id); }
 
-void ClientKey::put_address(std::string_view address) {
-    const auto host = without_port_and_zone(address);
-    in_addr four{};
-    in6_addr six{};
-    if (parse(AF_INET, host, &four)) return put('4', &four, sizeof four);
-    if (!parse(AF_INET6, host, &six)) {
-        const auto digest = hash128(address);
+void ClientKey::put_address(std::string_view text) {
+    const auto address = parse_address(text);
+    if (!address) {
+        const auto digest = hash128(text);
         return put('o', digest.data(), digest.size());
     }
-    if (IN6_IS_ADDR_V4MAPPED(&six)) return put('4', six.s6_addr + 12, sizeof four);
-    put('6', &six, kNetworkBytes);
+    const auto* const bytes = address->bytes.data();
+    address->is_v4() ? put('4', bytes + 12, sizeof(in_addr)) : put('6', bytes, kNetworkBytes);
 }
 
 void ClientKey::put(char kind, const void* data, std::size_t size) {

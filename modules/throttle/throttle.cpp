@@ -35,16 +35,6 @@ public:
 
 fs::path table_path(const fs::path& folder) { return folder / "throttle"; }
 
-// Robust locks live in it: the kernel would write through the address of one to whatever is mapped there later.
-std::span<std::byte> keep_for_ever(SharedFile file) {
-    union Kept {
-        explicit Kept(SharedFile held) : file(std::move(held)) {}
-        ~Kept() {}  // never unmapped
-        SharedFile file;
-    };
-    return Kept(std::move(file)).file.bytes();
-}
-
 // Held for as long as it takes to make a table, some milliseconds; a process stopped with it must not stop our start without a word.
 FileLock lock_folder(const fs::path& folder) {
     const auto path = folder / "throttle.lock";
@@ -153,7 +143,7 @@ private:
         auto found = attach_file(options_.folder);
         const bool is_ours = found && found->options;
         std::optional<Table> previous;
-        if (is_ours) previous.emplace(keep_for_ever(std::move(found->file)), *found->options, options_, ticks_);
+        if (is_ours) previous.emplace(keep_mapped(std::move(found->file)), *found->options, options_, ticks_);
         const auto snapshot = is_ours ? std::nullopt : load_snapshot(options_.snapshot, std::chrono::system_clock::now());
         std::vector<std::string> kept;
         auto file = SharedFile::create(table_path(options_.folder), Layout(options_).size, [&](std::span<std::byte> memory) {
@@ -164,7 +154,7 @@ private:
     }
 
     void use(SharedFile file, const ThrottleOptions& in_file) {
-        tables_.push_back(std::make_unique<Table>(keep_for_ever(std::move(file)), in_file, options_, ticks_));
+        tables_.push_back(std::make_unique<Table>(keep_mapped(std::move(file)), in_file, options_, ticks_));
         current_.store(tables_.back().get(), std::memory_order_release);
     }
 

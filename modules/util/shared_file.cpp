@@ -91,6 +91,15 @@ bool SharedFile::is_still(const fs::path& path) const {
     return ::stat(path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
 }
 
+std::span<std::byte> keep_mapped(SharedFile file) {
+    union Kept {
+        explicit Kept(SharedFile held) : file(std::move(held)) {}
+        ~Kept() {}  // that of the file is never called
+        SharedFile file;
+    };
+    return Kept(std::move(file)).file.bytes();
+}
+
 void make_private_directory(const fs::path& path) {
     make_directories(path, 0700);
     struct stat status {};

@@ -44,6 +44,10 @@ private:
     ino_t inode_ = 0;
 };
 
+// For memory that holds robust locks: the kernel would write through the address of one, when its owner dies, to whatever is mapped there
+// by then. Never unmapped.
+[[nodiscard]] std::span<std::byte> keep_mapped(SharedFile file);
+
 // Makes `path` (mode 0700) if it isn't there; refuses one of another owner or that others may write to.
 void make_private_directory(const std::filesystem::path& path);
 

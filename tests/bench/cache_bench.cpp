@@ -71,13 +71,14 @@ struct Program {
     Config config = parsed();
     Site site{config};
     Throttle throttle = Throttle::open(throttle_options(config));
-    Application application{site, throttle, all_views(), make_handlers(site)};
+    Gate gate = Gate::open(config.runtime_dir);
+    Application application{site, throttle, gate, all_views(), make_handlers(site)};
 
     Config parsed() {
         const auto path = folder.path().string();
         auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = run\n[cache]\nservers = unix:" + path +
                                        "/m\ntimeout = 5s\n[throttle]\nbench = 100000/second\n[view blogs.by_author]\nthrottle = bench\n",
-                                   "bench.ini", {}, view_names());
+                                   "bench.ini", {}, known_views());
         migrate(store_options(loaded.config));
         return loaded.config;
     }

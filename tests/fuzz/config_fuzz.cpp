@@ -16,7 +16,7 @@
 
 namespace {
 
-constexpr std::string_view kFuzzViews[] = {"blogs.by_author", "blog", "blog.detail", "blog2"};
+const recto::KnownView kFuzzViews[] = {{"blogs.by_author"}, {"blog"}, {"blog.detail"}, {"blog2"}};
 
 std::string as_ini(const recto::LoadedConfig& loaded) {
     std::string text, section;

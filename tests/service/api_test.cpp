@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <latch>
 #include <chrono>
 #include <cstdlib>
 #include <set>
@@ -14,6 +13,7 @@
 #include "tests/support/eventually.hpp"
 #include "tests/support/post_files.hpp"
 #include "tests/support/service.hpp"
+#include "tests/support/tokens.hpp"
 #include "util/json.hpp"
 #include "util/text.hpp"
 
@@ -41,12 +41,6 @@ void write_sample_posts(const fs::path& folder) {
 
 // What a token or a user's id is printed as, without the end of the line.
 std::string word(const CommandResult& result) { return split_list(done(result), ' ').at(0); }
-
-std::string new_token(const Service& service, const std::string& user) {
-    return std::string(trim(done(service.recto({"token", "create", user}))));
-}
-
-HttpHeaders with_token(const std::string& token) { return {{"Authorization", "Token " + token}}; }
 
 std::string author_id(const Service& service, const std::string& name) {
     return std::string(trim(done(service.sqlite("SELECT id FROM user WHERE name = '" + name + "';"))));
@@ -445,95 +439,6 @@ BOOST_AUTO_TEST_CASE(an_inactive_user_is_refused) {
     (void)done(sample.service.sqlite("UPDATE user SET active = 0 WHERE name = 'Ina';"));
     BOOST_TEST(eventually([&] { return sample.get("/api/blog", with_token(token)).status == 401; }, 2s));
     BOOST_TEST(sample.get("/api/blog", with_token(token)).body == R"({"detail":"User inactive or deleted."})");
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_AUTO_TEST_SUITE(limits)
-
-BOOST_AUTO_TEST_CASE(views_that_name_one_scope_share_its_counter) {
-    const Service service({.ini = "[throttle]\nblog_limit = 4/day\nblog_2_limit = 2/day\n"});
-    auto client = service.client();
-    for (const auto* path : {"/api/blog", "/api/blog/detail", "/api/blog", "/api/blog/detail"}) BOOST_TEST(client.get(path).status == 200);
-    for (const auto* path : {"/api/blog", "/api/blog/detail"}) {
-        const auto answer = client.get(path);
-        BOOST_TEST(answer.status == 429);
-        const auto seconds = std::stoi(answer.header("retry-after"));
-        BOOST_TEST((seconds > 86'400 - 60 && seconds <= 86'400), seconds);
-        BOOST_TEST(answer.body ==
-                   R"({"detail":"Request was throttled. Expected available in )" + std::to_string(seconds) + R"( seconds."})");
-        BOOST_TEST(answer.header("cache-control") == "no-store");
-        BOOST_TEST(answer.header("x-request-id").size() == 32u);
-    }
-    for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
-}
-
-BOOST_AUTO_TEST_CASE(users_and_addresses_are_counted_apart) {
-    const Service service({.ini = "[throttle]\nblog_limit = 2/day\n"});
-    (void)done(service.recto({"user", "add", "Ada"}));
-    (void)done(service.recto({"user", "add", "Bob"}));
-    const auto ada = new_token(service, "Ada"), same = new_token(service, "Ada"), bob = new_token(service, "Bob");
-    auto here = service.client(), there = service.client("127.0.0.2");
-    for (const int status : {200, 200, 429}) BOOST_TEST(here.get("/api/blog").status == status);
-    for (const int status : {200, 200, 429}) BOOST_TEST(there.get("/api/blog").status == status);
-    BOOST_TEST(here.get("/api/blog", with_token(ada)).status == 200);
-    BOOST_TEST(there.get("/api/blog", with_token(same)).status == 200);  // the account, not the address or the token
-    BOOST_TEST(here.get("/api/blog", with_token(same)).status == 429);
-    for (const int status : {200, 200, 429}) BOOST_TEST(here.get("/api/blog", with_token(bob)).status == status);
-    BOOST_TEST(here.get("/api/blog", {{"X-Forwarded-For", "10.0.0.1"}}).status == 429);  // nobody chooses an address
-}
-
-BOOST_AUTO_TEST_CASE(visitors_and_users_have_rates_of_their_own) {
-    const Service service({.ini = "[throttle]\nanon = 1/day\nuser = 3/day\n"});
-    (void)done(service.recto({"user", "add", "Ada"}));
-    const auto token = new_token(service, "Ada");
-    auto client = service.client();
-    const std::string target = "/api/blogs?author_id=1";
-    for (const int status : {200, 429, 429}) BOOST_TEST(client.get(target).status == status);
-    for (const int status : {200, 200, 200, 429}) BOOST_TEST(client.get(target, with_token(token)).status == status);
-}
-
-BOOST_AUTO_TEST_CASE(retry_after_is_true) {
-    const Service service({.ini = "[throttle]\nblog_limit = 2/2seconds\n"});
-    auto client = service.client();
-    BOOST_TEST(client.get("/api/blog").status == 200);
-    const auto first = std::chrono::steady_clock::now();
-    BOOST_TEST(client.get("/api/blog").status == 200);
-    const auto refused = client.get("/api/blog");
-    BOOST_TEST_REQUIRE(refused.status == 429);
-    const std::chrono::seconds wait(std::stoi(refused.header("retry-after")));
-    BOOST_TEST((wait >= 1s && wait <= 2s));
-    const auto promised = std::chrono::steady_clock::now() + wait;
-    BOOST_TEST(eventually([&] { return client.get("/api/blog").status == 200; }));
-    const auto accepted = std::chrono::steady_clock::now();
-    BOOST_TEST((accepted > first + 1900ms));    // not before the window has passed
-    BOOST_TEST((accepted < promised + 500ms));  // a loaded machine; refusals in between cost nothing
-}
-
-BOOST_AUTO_TEST_CASE(a_hundred_means_a_hundred_under_any_concurrency) {
-    const Service service({.workers = 2, .ini = "[throttle]\nblog_limit = 100/day\n"});
-    constexpr int kThreads = 8;
-    std::atomic<int> permitted = 0, refused = 0;
-    std::latch together(kThreads);
-    {
-        std::vector<std::jthread> threads;
-        for (int t = 0; t < kThreads; ++t) {
-            threads.emplace_back([&, t] {
-                auto client = service.client();
-                together.arrive_and_wait();
-                for (int i = 0; i < 40; ++i) {
-                    const auto status = client.get((t + i) % 2 == 0 ? "/api/blog" : "/api/blog/detail").status;
-                    if (status == 200) ++permitted;
-                    if (status == 429) ++refused;
-                }
-            });
-        }
-    }
-    BOOST_TEST(permitted == 100);
-    BOOST_TEST(refused == kThreads * 40 - 100);
-    std::set<std::string> pids;
-    for (const auto& line : lines_with(service.log(), {"\"ev\":\"get_blog"})) pids.insert(split_list(line, ' ').at(2));
-    BOOST_TEST(pids.size() == 2u, "both workers have answered");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -69,6 +69,8 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_good) {
     const auto result = Ini(read_file("etc/recto.ini")).run("check");
     BOOST_TEST(result.status == kDone);
     BOOST_TEST(has(result.output, "is good"));
+    BOOST_TEST(split_list(row(result.output, "anon "), ' ') == split_list("anon 100/day ring32 0ms off", ' '), boost::test_tools::per_element());
+    BOOST_TEST(has(result.output, "for 4096 addresses and 1024 users"), result.output);
     BOOST_TEST(result.errors == "");
 }
 
@@ -149,13 +151,13 @@ BOOST_AUTO_TEST_CASE(show_config_tells_each_value_and_where_it_is_from) {
 }
 
 BOOST_AUTO_TEST_CASE(routes_prints_what_is_configured_for_each_view) {
-    const Ini ini("[throttle]\nown = 5/minute\n[view blog2]\nthrottle = own, anon\ncache = 30s\nlog = debug\n");
+    const Ini ini("[throttle]\nown = 5/minute\n[view blog2]\nthrottle = own, anon\ncache = 30s\nlog = debug\ncost = 5\nat_once = 3\n");
     const auto table = done(ini.run("routes"));
     BOOST_TEST((split_list(row(table, "blogs.by_author "), ' ') ==
-                split_list("blogs.by_author GET, HEAD, OPTIONS /api/blogs 10min anon, user info", ' ')));
-    BOOST_TEST((split_list(row(table, "blog2 "), ' ') == split_list("blog2 GET, HEAD, OPTIONS /api/blog2 30s own, anon debug", ' ')));
+                split_list("blogs.by_author GET, HEAD, OPTIONS /api/blogs 10min anon, user 1 any info", ' ')));
+    BOOST_TEST((split_list(row(table, "blog2 "), ' ') == split_list("blog2 GET, HEAD, OPTIONS /api/blog2 30s own, anon 5 3 debug", ' ')));
     BOOST_TEST(
-        (split_list(row(table, "status.healthz "), ' ') == split_list("status.healthz GET, HEAD, OPTIONS /healthz off none off", ' ')));
+        (split_list(row(table, "status.healthz "), ' ') == split_list("status.healthz GET, HEAD, OPTIONS /healthz off none 1 any off", ' ')));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -472,19 +474,25 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(throttle)
 
-BOOST_AUTO_TEST_CASE(show_tells_a_client_s_use_and_reset_gives_it_back) {
+BOOST_AUTO_TEST_CASE(what_a_client_used_is_explained_and_given_back) {
     const Service limited({.workers = 1, .ini = "[throttle]\nblog_2_limit = 2/day\n"});
     auto client = limited.client();
     for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
-    const auto used = row(done(limited.recto({"throttle", "show", "--address", "127.0.0.1"})), "blog_2_limit ");
-    BOOST_TEST((split_list(used, ' ').at(1) == "2/day" && split_list(used, ' ').at(2) == "2"), used);
-    BOOST_TEST(has(done(limited.recto({"throttle", "show"})), "blog_2_limit"));
-    (void)done(limited.recto({"throttle", "reset", "--address", "127.0.0.1"}));
+    const auto explained = done(limited.recto({"throttle", "explain", "127.0.0.1"}));
+    BOOST_TEST(explained.starts_with("counted as 127.0.0.1\n"), explained);
+    const auto used = split_list(row(explained, "blog_2_limit "), ' ');
+    BOOST_TEST((std::vector(used.begin(), used.begin() + 4) == std::vector<std::string>{"blog_2_limit", "2/day", "2", "0"}), explained);
+    BOOST_TEST(used.at(6) == "in", explained);
+    const auto shown = done(limited.recto({"throttle", "show"}));
+    BOOST_TEST(split_list(row(shown, "blog_2_limit "), ' ') == split_list("blog_2_limit address 2 2", ' '), boost::test_tools::per_element());
+    BOOST_TEST(row(shown, "127.0.0.1 ").starts_with("127.0.0.1  blog_2_limit  1 "), shown);
+    BOOST_TEST(has(row(shown, "addresses counted "), " 1 of "), shown);
+    (void)done(limited.recto({"throttle", "reset", "127.0.0.1"}));
     for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
     (void)done(limited.recto({"throttle", "reset", "--scope", "blog_2_limit"}));
     BOOST_TEST(client.get("/api/blog2").status == 200);
     for (const std::vector<std::string>& wrong :
-         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "show", "--user", "Nobody"}}) {
+         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "explain", "Nobody"}}) {
         const auto result = limited.recto(wrong);
         BOOST_TEST(result.status == kFailed);
         BOOST_TEST(has(result.errors, "there is no "), result.errors);

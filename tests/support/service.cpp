@@ -65,7 +65,7 @@ Service::Service(ServiceOptions options) : port_(free_port()), socket_(listen_un
     memcached_.emplace(folder_ / "memcached.sock", options.memcached);
     (void)done(recto({"migrate"}));
     for (int i = 0; i < options.workers; ++i) start_worker();
-    start_nginx();
+    start_nginx(options.nginx);
 }
 
 Service::~Service() {
@@ -94,7 +94,7 @@ void Service::end_workers() {
     workers_.clear();
 }
 
-void Service::start_nginx() {
+void Service::start_nginx(const std::string& lines) {
     const auto path = folder_.path().string();
     const std::vector<std::string> values{"DATA=" + path,
                                           "PORT=" + std::to_string(port_),
@@ -102,8 +102,9 @@ void Service::start_nginx() {
                                           "NGINX=" + path + "/nginx",
                                           "WWW=" + fs::absolute("www").string(),
                                           ::geteuid() == 0 ? "USER=user root;" : "USER="};
-    for (const auto* name : {"upstreams.conf", "locations.conf", "fastcgi.conf"})
+    for (const auto* name : {"upstreams.conf", "fastcgi.conf"})
         replace_file(folder_ / "nginx" / fs::path(name), filled(name, values));
+    replace_file(folder_ / "nginx/locations.conf", lines + filled("locations.conf", values));
     replace_file(folder_ / "nginx.conf", filled("dev.conf", values));
     nginx_.emplace(std::vector<std::string>{"nginx", "-p", path, "-e", path + "/logs/nginx-error.log", "-c", path + "/nginx.conf"});
 

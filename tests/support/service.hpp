@@ -20,6 +20,7 @@ namespace recto {
 struct ServiceOptions {
     int workers = 2;
     std::string ini;                          // lines added to recto.ini
+    std::string nginx = {};                   // lines added to its server { }
     std::vector<std::string> memcached = {};  // its own options, such as {"-m", "1"}
 };
 
@@ -55,7 +56,7 @@ public:
 
 private:
     void write_configuration(const std::string& ini);
-    void start_nginx();
+    void start_nginx(const std::string& lines);
 
     TemporaryFolder folder_;
     std::uint16_t port_;

@@ -20,7 +20,7 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr std::string_view kViews[] = {"blogs.by_author", "blog", "blog.detail", "blog2"};
+const KnownView kViews[] = {{"blogs.by_author", {"anon", "user"}}, {"blog", {"blog_limit"}}, {"blog.detail"}, {"blog2"}};
 constexpr std::string_view kModels[] = {"auth.user", "auth.token", "blog.post"};
 
 LoadedConfig parse(std::string_view text, const Environment& environment = {}) {
@@ -157,9 +157,11 @@ BOOST_AUTO_TEST_CASE(the_defaults_are_these) {
     BOOST_TEST((config.server_idle_timeout > 60s));  // nginx's keepalive_timeout
     BOOST_TEST((config.cache_timeout == 50ms));
     BOOST_TEST((config.cache_servers == std::vector{"unix:/run/recto-memcached/memcached.sock"s}));
-    BOOST_TEST((config.throttle_scopes ==
-                std::map<std::string, Rate>{
-                    {"anon", {100, 24h}}, {"blog_2_limit", {1000, 24h}}, {"blog_limit", {1000, 24h}}, {"user", {1000, 24h}}}));
+    BOOST_TEST((config.throttle_scopes == std::map<std::string, std::optional<Rate>>{{"anon", Rate{100, 24h}},
+                                                                                     {"blog_2_limit", Rate{1000, 24h}},
+                                                                                     {"blog_limit", Rate{1000, 24h}},
+                                                                                     {"user", Rate{1000, 24h}},
+                                                                                     {"wrong_tokens", Rate{60, 1h}}}));
     BOOST_TEST(config.log_max_bytes.bytes == 10u << 20);
     BOOST_TEST(config.log_backup_count == 10);
     BOOST_TEST(config.views.empty());
@@ -231,7 +233,7 @@ BOOST_AUTO_TEST_CASE(the_shape_of_a_line_is_checked) {
 BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
     const auto keys = keys_of("cache");
     const auto cache = " Known: " + keys;
-    const auto sections = "site, server, store, cache, throttle, log, view NAME, model NAME"s;
+    const auto sections = "site, server, store, cache, throttle, log, view NAME, scope NAME, model NAME"s;
     const auto views = "blogs.by_author, blog, blog.detail, blog2"s;
     const Case cases[] = {
         {"[cache]\ntimeuot = 80ms", "recto.ini:2: [cache] timeuot = 80ms: unknown name, did you mean timeout?" + cache},
@@ -246,9 +248,9 @@ BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
         {"[view blogs.by_autor]", "recto.ini:1: [view blogs.by_autor]: unknown view, did you mean blogs.by_author? Known: " + views},
         {"[view home]\ncache = x", "recto.ini:1: [view home]: unknown view; known: " + views},
         {"[view blog]\ncahce = 1min",
-         "recto.ini:2: [view blog] cahce = 1min: unknown name, did you mean cache? Known: cache, throttle, log"},
+         "recto.ini:2: [view blog] cahce = 1min: unknown name, did you mean cache? Known: cache, throttle, cost, at_once, log"},
         {"[throttle]\ncleints = 8192",
-         "recto.ini:2: [throttle] cleints = 8192: expected a rate of 0 to 100000 requests, such as 100/day, "
+         "recto.ini:2: [throttle] cleints = 8192: expected a rate of 0 to 100000 requests, or off, such as 100/day, "
          "5/second or 30/15minutes, did you mean clients?"},
     };
     check_mistakes(cases);
@@ -277,7 +279,7 @@ BOOST_AUTO_TEST_CASE(a_model_s_mistakes_are_told) {
         {"[model]", "recto.ini:1: [model]: expected the name of a model, such as [model auth.user] or [model auth.*]"},
         {"[modle auth.user]",
          "recto.ini:1: [modle auth.user]: unknown section, did you mean model NAME? Known: site, server, store, cache, "
-         "throttle, log, view NAME, model NAME"},
+         "throttle, log, view NAME, scope NAME, model NAME"},
         {"[model auth.user]\nops = get, fecth", "recto.ini:2: [model auth.user] ops = get, fecth: " + ops},
         {"[model auth.user]\nops = get,,fetch", "recto.ini:2: [model auth.user] ops = get,,fetch: " + ops},
         {"[model auth.user]\nops =", "recto.ini:2: [model auth.user] ops = : " + ops},
@@ -294,7 +296,8 @@ BOOST_AUTO_TEST_CASE(all_are_told_at_once_by_line) {
     BOOST_TEST(mistakes_of(parse("[view blog]\nthrottle = mine\n[site]\ndata = here\n[cache]\ntimeout = 50sm\noops\n[log]\n"
                                  "max_bytes = 64KB\n",
                                  {{"RECTO_LOG__LEVEL", "loud"}, {"RECTO_CACHE__TIMEOUT", "1h"}})) ==
-               "recto.ini:2: [view blog] throttle = mine: [throttle] has no scope mine; known: anon, blog_2_limit, blog_limit, user\n"
+               "recto.ini:2: [view blog] throttle = mine: [throttle] has no scope mine; known: anon, blog_2_limit, blog_limit, user, "
+               "wrong_tokens\n"
                "recto.ini:4: [site] data = here: expected an absolute path, such as /var/lib/recto\n"
                "recto.ini:6: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms\n"
                "recto.ini:7: oops: expected name = value\n"
@@ -341,7 +344,16 @@ BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
                                                                   std::string(option.key()) + " = " + text + ": expected " +
                                                                   in_words(option.allowed) + ", such as " + std::string(option.initial));
         }
-    BOOST_TEST(ranges == 20);  // a row that lost its range would pass everything above
+    BOOST_TEST(ranges == 21);  // a row that lost its range would pass everything above
+}
+
+// Of an option that isn't a range.
+std::string another_value(const Option& option) {
+    if (option.allowed == kServerList) return "a:1";
+    if (option.allowed == kNetworkList) return "10.0.0.0/8";
+    for (const auto& word : split_list(option.allowed, '|'))
+        if (option.allowed.find('|') != std::string_view::npos && word != option.initial) return word;
+    return "/elsewhere";
 }
 
 BOOST_AUTO_TEST_CASE(each_row_sets_its_own_field) {
@@ -351,10 +363,8 @@ BOOST_AUTO_TEST_CASE(each_row_sets_its_own_field) {
             configs.push_back(config_of(with(option, "7/hour")));
         else if (option.allowed.find("..") != std::string_view::npos)
             configs.push_back(config_of(with(option, range_of(option).substr(range_of(option).find("..") + 2))));
-        else if (option.name == "log.level")
-            configs.push_back(config_of(with(option, "debug")));
         else
-            configs.push_back(config_of(with(option, option.name == "cache.servers" ? "a:1" : "/elsewhere")));
+            configs.push_back(config_of(with(option, another_value(option))));
     }
     for (std::size_t i = 0; i < configs.size(); ++i)
         for (std::size_t j = 0; j < i; ++j) BOOST_TEST((configs[i] != configs[j]), "rows " << i << " and " << j);
@@ -446,16 +456,20 @@ BOOST_AUTO_TEST_CASE(a_secret_is_never_shown) {
     BOOST_TEST(loaded.config.cache_password == "hunter2");
     BOOST_TEST(find_effective(loaded, "cache", "password")->value == "********");
     BOOST_TEST(find_effective(parse(""), "cache", "password")->value == "");
-    BOOST_TEST(find_effective(parse(kTcp + "user = recto\n"s, {{"RECTO_CACHE__PASSWORD", "hunter2"}}), "cache", "password")->value == "********");
+    BOOST_TEST(find_effective(parse(kTcp + "user = recto\n"s, {{"RECTO_CACHE__PASSWORD", "hunter2"}}), "cache", "password")->value ==
+               "********");
 }
 
 BOOST_AUTO_TEST_CASE(a_mistake_about_a_secret_does_not_tell_it) {
     const std::pair<LoadedConfig, const char*> cases[] = {
         {parse(kTcp + "password = hunter2\n"s), "recto.ini:3: [cache] password = ********: needs [cache] user too"},
-        {parse(kTcp + "user = x\npassword = hunter2 ; mine\n"s), "recto.ini:4: [cache] password = ********: a comment needs a line of its own"},
+        {parse(kTcp + "user = x\npassword = hunter2 ; mine\n"s),
+         "recto.ini:4: [cache] password = ********: a comment needs a line of its own"},
         {parse(kTcp + "user = x\npassword = \"hunter2\"\n"s), "recto.ini:4: [cache] password = ********: values stand without quotes"},
-        {parse(kTcp + "user = x\npassword = hunter2\npassword = hunter2\n"s), "recto.ini:5: [cache] password = ********: is set already at line 4"},
-        {parse(kTcp + "user = x\npassword = hunter2\ttab\n"s), "recto.ini:4: [cache] password = ********: expected empty, or up to 1024 bytes"},
+        {parse(kTcp + "user = x\npassword = hunter2\npassword = hunter2\n"s),
+         "recto.ini:5: [cache] password = ********: is set already at line 4"},
+        {parse(kTcp + "user = x\npassword = hunter2\ttab\n"s),
+         "recto.ini:4: [cache] password = ********: expected empty, or up to 1024 bytes"},
         {parse(kTcp + "pasword = hunter2\n"s), "recto.ini:3: [cache] pasword = ********: unknown name, did you mean password?"},
         {parse("[server]\ncache_password = hunter2\n"), "recto.ini:2: [server] cache_password = ********: unknown name"},
         {parse(kTcp + "password hunter2\n"s), "recto.ini:3: ********: expected name = value"},
@@ -495,23 +509,82 @@ BOOST_AUTO_TEST_SUITE(throttle_and_views)
 
 BOOST_AUTO_TEST_CASE(any_name_of_throttle_is_a_scope) {
     const auto scopes =
-        config_of("[throttle]\nanon = 5/second\nsearch-2.x = 30/15minutes\nclosed = 0/day\nmost = 100000/d\n").throttle_scopes;
+        config_of("[throttle]\nanon = 5/second\nsearch-2.x = 30/15minutes\nclosed = 0/day\nmost = 100000/d\nuser = off\n").throttle_scopes;
     BOOST_TEST((scopes.at("anon") == Rate{5, 1s}));
     BOOST_TEST((scopes.at("search-2.x") == Rate{30, 15min}));
     BOOST_TEST((scopes.at("closed") == Rate{0, 24h}));
     BOOST_TEST((scopes.at("most") == Rate{100'000, 24h}));
-    BOOST_TEST(scopes.size() == 7u);
+    BOOST_TEST((scopes.at("user") == std::nullopt));
+    BOOST_TEST(scopes.size() == 8u);
 
-    const auto rate = ": expected a rate of 0 to 100000 requests, such as 100/day, 5/second or 30/15minutes"s;
-    const auto name = ": a scope's name is 1 to 49 of a-z, 0-9 and _ . - and isn't `none`"s;
-    const Case cases[] = {{"[throttle]\nanon = 10/month\n", "recto.ini:2: [throttle] anon = 10/month" + rate},
-                          {"[throttle]\nmine = 100\n", "recto.ini:2: [throttle] mine = 100" + rate},
-                          {"[throttle]\nmine =\n", "recto.ini:2: [throttle] mine = " + rate},
-                          {"[throttle]\nuser = 100001/day\n", "recto.ini:2: [throttle] user = 100001/day" + rate},
-                          {"[throttle]\nnone = 1/day\n", "recto.ini:2: [throttle] none = 1/day" + name},
-                          {"[throttle]\nMine = 1/day\n", "recto.ini:2: [throttle] Mine = 1/day" + name},
-                          {"[throttle]\na, b = 1/day\n", "recto.ini:2: [throttle] a, b = 1/day" + name}};
+    const auto rate = ": expected a rate of 0 to 100000 requests, or off, such as 100/day, 5/second or 30/15minutes"s;
+    const auto name = ": a scope's name is 1 to 43 of a-z, 0-9 and _ . - and isn't `none`"s;
+    const Case cases[] = {
+        {"[throttle]\nanon = 10/month\n", "recto.ini:2: [throttle] anon = 10/month" + rate},
+        {"[throttle]\nmine = 100\n", "recto.ini:2: [throttle] mine = 100" + rate},
+        {"[throttle]\nmine =\n", "recto.ini:2: [throttle] mine = " + rate},
+        {"[throttle]\nuser = 100001/day\n", "recto.ini:2: [throttle] user = 100001/day" + rate},
+        {"[throttle]\nnone = 1/day\n", "recto.ini:2: [throttle] none = 1/day" + name},
+        {"[throttle]\nMine = 1/day\n", "recto.ini:2: [throttle] Mine = 1/day" + name},
+        {"[throttle]\na, b = 1/day\n", "recto.ini:2: [throttle] a, b = 1/day" + name},
+        {"[throttle]\n" + std::string(44, 'a') + " = 1/day\n", "recto.ini:2: [throttle] " + std::string(44, 'a') + " = 1/day" + name}};
     check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_has_64_scopes_at_most) {
+    std::string text = "[throttle]\n";
+    for (int i = 0; i < 59; ++i) text += "s" + std::to_string(i) + " = 1/day\n";
+    BOOST_TEST(mistakes_of(text) == "");
+    BOOST_TEST(mistakes_of(text + "one_more = 1/day\n") == "recto.ini:1: [throttle] has 65 scopes, expected at most 64");
+}
+
+BOOST_AUTO_TEST_CASE(who_is_exempt_is_a_list_of_networks_and_one_of_users) {
+    const auto config =
+        config_of("[throttle]\nexempt_networks = 127.0.0.1, 10.0.0.0/8,2001:db8::/32\nexempt_users = ann, J\xC3\xBCrgen K.\n");
+    BOOST_TEST((config.throttle_exempt_networks == std::vector{"127.0.0.1"s, "10.0.0.0/8"s, "2001:db8::/32"s}));
+    BOOST_TEST((config.throttle_exempt_users == std::vector{"ann"s, "J\xC3\xBCrgen K."s}));
+    BOOST_TEST(config_of("").throttle_exempt_networks.empty());
+
+    const auto networks = ": expected addresses and networks such as 10.0.0.0/8, separated by commas, or none"s;
+    std::vector<Case> cases;
+    for (const auto* const text : {"", "10.0.0.1/8", "10.0.0.0/33", "::1/129", "localhost", "10.0.0.0/8,", "10.0.0.0/8, none"})
+        cases.push_back({"[throttle]\nexempt_networks = "s + text, "recto.ini:2: [throttle] exempt_networks = "s + text + networks});
+    check_mistakes(cases);
+}
+
+BOOST_AUTO_TEST_CASE(a_scope_may_say_how_it_counts) {
+    const auto config = config_of("[scope mine]\nrepr = windows\ndry_run = on\n[throttle]\nmine = 65534/day\n[scope anon]\n");
+    BOOST_TEST((config.scopes == std::map<std::string, ScopeSection>{{"mine", {.repr = "windows", .dry_run = "on"}}}));
+    const Case cases[] = {
+        {"[scope]\nrepr = ring16\n", "recto.ini:1: [scope]: expected a name of [throttle], such as [scope anon]"},
+        {"[scope anno]\ndry_run = on\n",
+         "recto.ini:1: [scope anno]: [throttle] has no such scope, did you mean anon? "
+         "Known: anon, blog_2_limit, blog_limit, user, wrong_tokens"},
+        {"[scope anno]\n",
+         "recto.ini:1: [scope anno]: [throttle] has no such scope, did you mean anon? "
+         "Known: anon, blog_2_limit, blog_limit, user, wrong_tokens"},
+        {"[scope anon]\nrepr = ring64\n", "recto.ini:2: [scope anon] repr = ring64: expected ring32, ring16 or windows"},
+        {"[scope anon]\ncost = 2\n", "recto.ini:2: [scope anon] cost = 2: unknown name; known: repr, dry_run"},
+        {"[throttle]\nanon = 65535/day\n[scope anon]\nrepr = ring16\n",
+         "recto.ini:4: [scope anon] repr = ring16: is for limits up to 65534, and that of anon is 65535; expected ring32"}};
+    check_mistakes(cases);
+    BOOST_TEST(mistakes_of(parse("", {{"RECTO_SCOPE_ANON__REPR", "ring16"}})) ==
+               "RECTO_SCOPE_ANON__REPR=ring16: a scope's rate is RECTO_THROTTLE__NAME; [scope NAME] is set in the file only");
+}
+
+BOOST_AUTO_TEST_CASE(a_request_may_count_often_but_not_more_often_than_the_limit) {
+    BOOST_TEST((config_of("[view blogs.by_author]\ncost = 100\nat_once = 4\n").views.at("blogs.by_author") ==
+                ViewSection{.cache = {}, .throttle = {}, .cost = 100, .at_once = 4, .log = {}}));
+    BOOST_TEST((config_of("[view blog]\nat_once = off\n").views.at("blog").at_once == 0));
+    const Case cases[] = {{"[view blogs.by_author]\ncost = 101\n",
+                           "recto.ini:2: [view blogs.by_author] cost = 101: more than the whole limit of anon, 100/day"},
+                          {"[view blog]\ncost = 6\nthrottle = mine\n[throttle]\nmine = 5/s\n",
+                           "recto.ini:2: [view blog] cost = 6: more than the whole limit of mine, 5/second"},
+                          {"[view blog]\ncost = 0\n", "recto.ini:2: [view blog] cost = 0: expected 1 to 1000, such as 1"},
+                          {"[view blog]\nat_once = 0\n", "recto.ini:2: [view blog] at_once = 0: expected 1 to 10000 or off, such as 16"}};
+    check_mistakes(cases);
+    BOOST_TEST(mistakes_of("[view blogs.by_author]\ncost = 101\nthrottle = none\n") == "");
+    BOOST_TEST(mistakes_of("[view blogs.by_author]\ncost = 101\n[throttle]\nanon = off\n") == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_view_has_its_own_policy) {
@@ -542,7 +615,7 @@ BOOST_AUTO_TEST_CASE(what_a_view_says_is_checked) {
         cases.push_back({"[view blog]\nlog = "s + text, "recto.ini:2: [view blog] log = "s + text + words});
     cases.push_back({"[view blog]\nthrottle = anon, blog_limt\n",
                      "recto.ini:2: [view blog] throttle = anon, blog_limt: [throttle] has no scope blog_limt, did you mean blog_limit? "
-                     "Known: anon, blog_2_limit, blog_limit, user"});
+                     "Known: anon, blog_2_limit, blog_limit, user, wrong_tokens"});
     cases.push_back({"[view blog]\nthrottle = anon, anon\n", "recto.ini:2: [view blog] throttle = anon, anon: anon is there twice"});
     check_mistakes(cases);
 }
@@ -590,7 +663,7 @@ BOOST_AUTO_TEST_CASE(mistakes_name_the_variable) {
         {{{"RECTO_FOO__BAR", "1"}}, "RECTO_FOO__BAR=1: unknown variable"},
         {{{"RECTO_VIEW_BLOG__CACHE", "1min"}}, "RECTO_VIEW_BLOG__CACHE=1min: a view is set in the file only, in [view NAME]"},
         {{{"RECTO_THROTTLE__CLEINTS", "8192"}},
-         "RECTO_THROTTLE__CLEINTS=8192: expected a rate of 0 to 100000 requests, such as 100/day, 5/second or 30/15minutes, "
+         "RECTO_THROTTLE__CLEINTS=8192: expected a rate of 0 to 100000 requests, or off, such as 100/day, 5/second or 30/15minutes, "
          "did you mean clients?"},
         {{{"RECTO_LOG__FILE", "\"a\""}}, "RECTO_LOG__FILE=\"a\": values stand without quotes"},
         {{{"RECTO_LOG__FILE", "a\nb"}}, "RECTO_LOG__FILE: the value has a control character (0x0A)"},

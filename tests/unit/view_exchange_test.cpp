@@ -45,10 +45,16 @@ std::vector<View> test_views(std::chrono::milliseconds ttl) {
     return {page, open, mine, plain};
 }
 
+std::vector<KnownView> known_test_views() {
+    std::vector<KnownView> known;
+    for (const auto& view : test_views(0ms)) known.push_back({.name = view.name});
+    return known;
+}
+
 Config config_in(const TemporaryFolder& folder, const std::string& ini) {
     const auto path = folder.path().string();
     auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = run\n[cache]\nservers = unix:" + path + "/m\n" + ini,
-                               "test.ini", {}, view_names());
+                               "test.ini", {}, known_test_views());
     BOOST_TEST(loaded.mistakes.empty());
     return loaded.config;
 }
@@ -67,7 +73,8 @@ struct Fixture : Prepared {
     std::vector<View> views;
     std::atomic<int> computed = 0;
     std::function<Response(const ViewRequest&)> view = [this](const ViewRequest&) { return json_answer(200, title()); };
-    Application application{site, throttle, views, handlers()};
+    Gate gate = Gate::open(config.runtime_dir);
+    Application application{site, throttle, gate, views, handlers()};
 
     explicit Fixture(const std::string& ini = {}, std::chrono::milliseconds ttl = 10min) : Prepared(ini), views(test_views(ttl)) {
         auto write = site.store.write();
@@ -414,6 +421,47 @@ BOOST_FIXTURE_TEST_CASE(an_error_of_the_program_is_not_taken_for_one_of_the_data
     BOOST_CHECK_THROW(ask("/page"), std::logic_error);
     view = [](const ViewRequest&) { return json_answer(200, "{}"); };
     BOOST_TEST(status_of(ask("/page")) == kVariantStored);  // nobody is taken to be computing any more
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_SUITE(crowded)
+
+struct TwoAtOnce : Fixture {
+    std::promise<void> open;
+    TwoAtOnce() : Fixture("[view plain]\nat_once = 2\n[view page]\nat_once = 1\n") {
+        view = [this, opened = open.get_future().share()](const ViewRequest&) { return opened.wait(), json_answer(200, "{}"); };
+    }
+    std::future<int> ask_aside(const std::string& path) {
+        return std::async(std::launch::async, [this, path] { return ask(path).status; });
+    }
+};
+
+BOOST_FIXTURE_TEST_CASE(one_more_than_may_be_made_at_once_is_told_to_come_again, TwoAtOnce) {
+    auto first = ask_aside("/plain"), second = ask_aside("/plain");
+    BOOST_REQUIRE(eventually([&] { return computed == 2; }));
+    const auto refused = ask("/plain");
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(header_of(refused, "Retry-After") == "1");
+    BOOST_TEST(header_of(refused, "Cache-Control") == "no-store");
+    open.set_value();
+    BOOST_TEST(first.get() == 200);
+    BOOST_TEST(second.get() == 200);
+    BOOST_TEST(ask("/plain").status == 200);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_cached_is_given_however_many_are_being_made, TwoAtOnce) {
+    open.set_value();
+    BOOST_TEST(ask("/page?q=1").status == 200);
+    std::promise<void> again;
+    view = [opened = again.get_future().share()](const ViewRequest&) { return opened.wait(), json_answer(200, "{}"); };
+    auto other = ask_aside("/page?q=2");
+    BOOST_REQUIRE(eventually([&] { return computed == 2; }));
+    BOOST_TEST(ask("/page?q=1").status == 200);
+    BOOST_TEST(ask("/page?q=3").status == 503);
+    again.set_value();
+    BOOST_TEST(other.get() == 200);
+    BOOST_TEST(ask("/page?q=3").status == 200);  // a refusal is never stored
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -32,16 +32,20 @@ BOOST_AUTO_TEST_CASE(what_the_operator_says_of_a_view_replaces_its_defaults) {
     const auto& view = *find_view("/api/blogs");
     Config config;
     BOOST_TEST((policy_of(view, config).cache == 10min));
-    config.views["blogs.by_author"] = {.cache = 0ms, .throttle = std::vector<std::string>{}, .log = "off"};
+    BOOST_TEST(policy_of(view, config).cost == 1u);
+    BOOST_TEST(policy_of(view, config).at_once == 0u);
+    config.views["blogs.by_author"] = {.cache = 0ms, .throttle = std::vector<std::string>{}, .cost = 5, .at_once = 2, .log = "off"};
     const auto policy = policy_of(view, config);
     BOOST_TEST((policy.cache == 0ms));
     BOOST_TEST(policy.throttle.empty());
+    BOOST_TEST(policy.cost == 5u);
+    BOOST_TEST(policy.at_once == 2u);
     BOOST_TEST(!policy.log.has_value());
 }
 
 BOOST_AUTO_TEST_CASE(an_answer_that_is_not_for_all_is_never_cached) {
     Config config;
-    config.views["status.healthz"] = {.cache = 10min, .throttle = {}, .log = {}};
+    config.views["status.healthz"] = {.cache = 10min};
     BOOST_TEST((policy_of(*find_view("/healthz"), config).cache == 0ms));
 }
 

@@ -1,0 +1,111 @@
+#include "fcgi/view_throttle.hpp"
+
+#include "fcgi/answers.hpp"
+#include "log/log.hpp"
+#include "util/network.hpp"
+
+namespace recto {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The command line is not throttled: there is no address to count by.
+bool is_local(std::string_view address) { return address == "local"; }
+
+// An answer that a cache between us and the client may keep must not carry one client's numbers to another; `no-cache` lets it.
+bool is_for_this_client_alone(const Response& response, bool is_authenticated) {
+    const auto control = response.header_value("Cache-Control");
+    if (control.empty()) return is_authenticated;  // RFC 9111 section 3.5
+    return control.find("no-store") != control.npos || control.find("private") != control.npos;
+}
+
+// "anon";q=100;w=86400
+std::string policy_item(const ThrottlePolicy& policy) {
+    return '"' + policy.scope + "\";q=" + std::to_string(policy.rate.limit) + ";w=" + std::to_string(policy.rate.period.count());
+}
+
+// "anon";r=57;t=1234
+std::string quota_item(const ThrottlePolicy& policy, const Throttle::Quota& quota) {
+    auto item = '"' + policy.scope + "\";r=" + std::to_string(quota.remaining);
+    if (quota.more_in > 0s) item += ";t=" + std::to_string(quota.more_in.count());
+    return item;
+}
+
+}  // namespace
+
+ViewThrottle::ViewThrottle(Throttle& throttle, Exempt exempt, std::string_view told)
+    : throttle_(throttle),
+      exempt_(std::move(exempt)),
+      told_(told == "users" ? Told::users
+            : told == "all" ? Told::all
+                            : Told::none) {
+    if (const auto scope = throttle.find("wrong_tokens")) wrong_tokens_.push_back(*scope);
+}
+
+ViewThrottle::Limits ViewThrottle::limits_of(const ViewPolicy& policy) const {
+    Limits limits{.scopes = {}, .cost = policy.cost};
+    for (const auto& scope : policy.throttle)
+        if (const auto found = throttle_.find(scope)) limits.scopes.push_back(*found);  // else it is `off`
+    return limits;
+}
+
+std::optional<Response> ViewThrottle::refusal(const Limits& limits, const Client& client, std::vector<Throttle::Quota>& quotas) const {
+    if (limits.scopes.empty() || is_local(client.address) || exempt_.covers(client)) return {};
+    const bool is_told = told_ == Told::all || (told_ == Told::users && client.user_id);
+    auto verdict = throttle_.check(limits.scopes, client, {.cost = limits.cost, .tell_quotas = is_told});
+    if (verdict.outcome != Throttle::Outcome::accepted) {
+        warn_of_shared_address(client);
+        return answer_to(verdict);
+    }
+    quotas = std::move(verdict.quotas);
+    return {};
+}
+
+// `unix:` or nothing is what everybody behind a proxy on a socket seems to have: they all share a limit.
+void ViewThrottle::warn_of_shared_address(const Client& client) const {
+    if (client.user_id || parse_address(client.address) || is_warned_.test_and_set()) return;
+    log_message(Level::error, "throttle: refused a client whose address is `" + std::string(client.address) +
+                                  "`, which all may share; tell nginx the real one, see real_ip_header in its site.conf");
+}
+
+std::optional<Response> ViewThrottle::refusal_of_guesses(std::string_view address) const {
+    const Client client{.user_id = {}, .address = address};
+    if (is_local(address) || exempt_.covers(client)) return {};
+    return answer_to(throttle_.look(wrong_tokens_, client));
+}
+
+std::optional<Response> ViewThrottle::refusal_after_wrong_token(std::string_view address) const {
+    const Client client{.user_id = {}, .address = address};
+    if (is_local(address) || exempt_.covers(client)) return {};
+    return answer_to(throttle_.check(wrong_tokens_, client));
+}
+
+std::optional<Response> ViewThrottle::answer_to(const Throttle::Verdict& verdict) const {
+    if (verdict.outcome == Throttle::Outcome::accepted) return {};
+    if (verdict.outcome == Throttle::Outcome::stalled) return unavailable(1s);
+    auto response = throttled(verdict.retry_after);
+    set_fields(response, verdict.quotas);
+    return response;
+}
+
+void ViewThrottle::tell(Response& response, const std::vector<Throttle::Quota>& quotas, bool is_authenticated) const {
+    if (!quotas.empty() && is_for_this_client_alone(response, is_authenticated)) set_fields(response, quotas);
+}
+
+void ViewThrottle::set_fields(Response& response, const std::vector<Throttle::Quota>& quotas) const {
+    std::string policies;
+    std::string remaining;
+    for (const auto& quota : quotas) {
+        const auto& policy = throttle_.policies()[quota.scope];
+        if (policy.rate.limit == 0) continue;  // the draft wants a quota above zero
+        if (!policies.empty()) policies += ", ";
+        if (!remaining.empty()) remaining += ", ";
+        policies += policy_item(policy);
+        remaining += quota_item(policy, quota);
+    }
+    if (policies.empty()) return;
+    response.headers.emplace_back("RateLimit-Policy", std::move(policies));
+    response.headers.emplace_back("RateLimit", std::move(remaining));
+}
+
+}  // namespace recto
