@@ -16,7 +16,7 @@ bool is_local(std::string_view address) { return address == "local"; }
 bool is_for_this_client_alone(const Response& response, bool is_authenticated) {
     const auto control = response.header_value("Cache-Control");
     if (control.empty()) return is_authenticated;  // RFC 9111 section 3.5
-    return control.find("no-store") != control.npos || control.find("private") != control.npos;
+    return control.find("no-store") != std::string_view::npos || control.find("private") != std::string_view::npos;
 }
 
 // "anon";q=100;w=86400

@@ -2,9 +2,14 @@
 // where ours differs on purpose. Those that concern a request as a whole are in view_exchange_test and api_test.
 // Source: the list of cases of rest_framework's tests/test_throttling.py.
 #define BOOST_TEST_MODULE throttle_drf
+#include <random>
+#include <sstream>
+
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/service.hpp"
 #include "tests/support/throttles.hpp"
+#include "util/text.hpp"
 
 using namespace recto;
 
@@ -17,7 +22,9 @@ struct Drf : Table {
     }
 
     Throttle::Verdict ask(const Client& client = kSomeone, const Scopes& scopes = kFirst) { return throttle->check(scopes, client); }
-    bool accepts(const Client& client = kSomeone, const Scopes& scopes = kFirst) { return ask(client, scopes).outcome == Outcome::accepted; }
+    bool accepts(const Client& client = kSomeone, const Scopes& scopes = kFirst) {
+        return ask(client, scopes).outcome == Outcome::accepted;
+    }
     long wait(const Client& client = kSomeone, const Scopes& scopes = kFirst) { return ask(client, scopes).retry_after.count(); }
     void at_second(std::uint64_t second) { clock.tick = 1000 * kDay + second * kSecond; }
 
@@ -141,4 +148,84 @@ BOOST_AUTO_TEST_CASE(retry_after_is_true_where_theirs_is_not) {
         clock.tick += 60 * kSecond;
         BOOST_CHECK(throttle.check(Scopes{0, 1}, kSomeone).outcome == outcome);
     }
+}
+
+namespace {
+
+constexpr char kUnits[] = {'s', 'm', 'h', 'd'};
+constexpr std::chrono::seconds kPeriods[] = {1s, 60s, 3600s, 86'400s};
+
+struct Step {
+    std::uint64_t tick;
+    bool is_user;
+    unsigned client;
+    Scopes scopes;
+};
+
+// What one run of both is about, as tests/support/drf_throttle.py reads it.
+class Script {
+public:
+    explicit Script(std::mt19937& random) {
+        text_ << "policies";
+        for (const auto* const name : {"one", "two", "three"}) {
+            const auto unit = random() % 4;
+            policies_.push_back(policy(name, random() % 20 == 0 ? 0 : 1 + random() % 9, kPeriods[unit], random() % 3 == 0));
+            text_ << ' ' << name << ':' << (policies_.back().addresses_only ? "anon" : "user") << ':' << policies_.back().rate.limit << ':'
+                  << kUnits[unit];
+        }
+        text_ << '\n';
+        auto tick = 1000 * kDay;
+        for (int i = 0; i < 1000; ++i) add(random, tick += pause(random));
+    }
+
+    [[nodiscard]] std::string text() const { return text_.str(); }
+
+    // As Python prints them.
+    [[nodiscard]] std::string our_answers() const {
+        Drf drf(policies_);
+        std::string all;
+        for (const auto& step : steps_) {
+            drf.clock.tick = step.tick;
+            const auto verdict = drf.ask(step.is_user ? user(step.client) : at(address_number(step.client)), step.scopes);
+            const bool is_accepted = verdict.outcome == Outcome::accepted;
+            all += is_accepted ? "200\n" : "429 " + std::to_string(verdict.retry_after.count()) + '\n';
+        }
+        return all;
+    }
+
+private:
+    static std::uint64_t pause(std::mt19937& random) {
+        static constexpr std::uint64_t kMost[] = {1, 1, 4, 2 * kSecond, 100 * kSecond, 3 * 3600 * kSecond, 2 * kDay};
+        return random() % kMost[random() % std::size(kMost)];
+    }
+
+    void add(std::mt19937& random, std::uint64_t tick) {
+        Step step{.tick = tick, .is_user = random() % 2 == 0, .client = static_cast<unsigned>(random() % 3), .scopes = {0, 1, 2}};
+        std::ranges::shuffle(step.scopes, random);
+        step.scopes.resize(1 + random() % 3);
+        text_ << tick << (step.is_user ? " u" + std::to_string(step.client) : " a" + address_number(step.client));
+        for (const auto scope : step.scopes) text_ << ' ' << policies_[scope].scope;
+        text_ << '\n';
+        steps_.push_back(std::move(step));
+    }
+
+    std::vector<ThrottlePolicy> policies_;
+    std::vector<Step> steps_;
+    std::ostringstream text_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(it_answers_as_the_real_one_does_at_every_step) {
+    std::mt19937 random(20261123);
+    std::string script, ours;
+    for (int round = 0; round < 10; ++round) {
+        const Script one(random);
+        script += one.text();
+        ours += one.our_answers();
+    }
+    const auto theirs = done(run_command({"/usr/bin/python3", "tests/support/drf_throttle.py"}, script));
+    BOOST_TEST(split_list(theirs, '\n') == split_list(ours, '\n'), boost::test_tools::per_element());
+    BOOST_TEST(split_list(ours, '\n').size() == 10'000u);
+    BOOST_TEST(ours.find("429") != std::string::npos);
 }
