@@ -87,7 +87,7 @@ int run(const std::string& config_file) {
     const LogSession log(log_options(loaded.config));
     Site site(std::move(loaded.config));
     auto throttle = Throttle::open(throttle_options(site.config));
-    if (!throttle.note().empty()) log_message(Level::info, throttle.note());
+    if (!throttle.note().empty()) log_message(Level::info, throttle.note(), "recto.throttle");
     auto gate = Gate::open(site.config.runtime_dir);
     const Application application(site, throttle, gate, all_views(), make_handlers(site));
     if (!is_plain_cgi()) return serve(site, throttle, application);

@@ -164,8 +164,8 @@ private:
     const Clock::duration tick_;
     UniqueFd listen_;
     std::vector<UniqueFd> epolls_;  // one an event thread, not changed after construction
-    UniqueFd stop_;  // asks run() to end
-    UniqueFd quit_;  // asks the event threads to
+    UniqueFd stop_;                 // asks run() to end
+    UniqueFd quit_;                 // asks the event threads to
     std::atomic<bool> draining_ = false;
     std::atomic<bool> quitting_ = false;
     std::atomic<int> accepting_ = 0;

@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 constexpr auto kInterval = 1s;
+constexpr std::string_view kLogger = "recto.throttle";
 
 void tell(const Throttle::Refusals& refusals) {
     json::object data{{"scope", refusals.scope},
@@ -22,7 +23,7 @@ void tell(const Throttle::Refusals& refusals) {
                       {"seconds", refusals.lasted.count()},
                       {"retry_after", refusals.retry_after.count()}};
     if (refusals.dry_run) data["dry_run"] = true;
-    log_event("throttle.refused", std::move(data), kDefaultLogger, Level::warning);
+    log_event("throttle.refused", std::move(data), kLogger, Level::warning);
 }
 
 }  // namespace
@@ -30,7 +31,10 @@ void tell(const Throttle::Refusals& refusals) {
 class ThrottleKeeper::Loop {
 public:
     Loop(Throttle& throttle, fs::path snapshot, std::chrono::milliseconds interval)
-        : throttle_(throttle), snapshot_(std::move(snapshot)), interval_(interval), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+        : throttle_(throttle),
+          snapshot_(std::move(snapshot)),
+          interval_(interval),
+          thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
     ~Loop() {
         thread_.request_stop();
@@ -57,10 +61,10 @@ private:
     void save() {
         try {
             throttle_.save();
-            if (is_failing_) log_message(Level::info, "throttle: snapshots can be written again");
+            if (is_failing_) log_message(Level::info, "snapshots can be written again", kLogger);
             is_failing_ = false;
         } catch (const std::exception& problem) {
-            if (!is_failing_) log_message(Level::error, std::string("throttle: no snapshot: ") + problem.what());
+            if (!is_failing_) log_message(Level::error, std::string("no snapshot: ") + problem.what(), kLogger);
             is_failing_ = true;
         }
     }

@@ -64,8 +64,10 @@ std::optional<Response> ViewThrottle::refusal(const Limits& limits, const Client
 // `unix:` or nothing is what everybody behind a proxy on a socket seems to have: they all share a limit.
 void ViewThrottle::warn_of_shared_address(const Client& client) const {
     if (client.user_id || parse_address(client.address) || is_warned_.test_and_set()) return;
-    log_message(Level::error, "throttle: refused a client whose address is `" + std::string(client.address) +
-                                  "`, which all may share; tell nginx the real one, see real_ip_header in its site.conf");
+    log_message(Level::error,
+                "refused a client whose address is `" + std::string(client.address) +
+                    "`, which all may share; tell nginx the real one, see real_ip_header in its site.conf",
+                "recto.throttle");
 }
 
 std::optional<Response> ViewThrottle::refusal_of_guesses(std::string_view address) const {

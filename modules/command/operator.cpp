@@ -25,7 +25,9 @@ void Operator::enter() {
     if (log_) return;
     become_owner_of(config().data);
     ::umask(0027);
-    log_ = std::make_unique<LogSession>(log_options(config()));
+    auto options = log_options(config());
+    std::erase(options.root_handlers, "stderr");  // what the operator should read is printed anyway
+    log_ = std::make_unique<LogSession>(options);
 }
 
 Site& Operator::site() {

@@ -18,6 +18,8 @@ namespace {
 constexpr std::string_view kViewPrefix = "view ";
 constexpr std::string_view kScopePrefix = "scope ";
 constexpr std::string_view kModelPrefix = "model ";
+constexpr std::string_view kHandlerPrefix = "handler ";
+constexpr std::string_view kLoggerPrefix = "logger ";
 constexpr std::uint32_t kMaxShortLimit = 65'534;  // of ring16 and windows
 constexpr std::string_view kScopeVariables = "RECTO_THROTTLE__";
 
@@ -90,6 +92,11 @@ std::string unknown(std::string_view word, std::span<const std::string_view> kno
     return near + (near.empty() ? "; known: " : " Known: ") + list_of(known);
 }
 
+bool is_log_name(std::string_view name) {
+    const auto allowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-'; };
+    return !name.empty() && std::ranges::all_of(name, allowed);
+}
+
 // What no value may be, wherever it comes from.
 std::optional<std::string> bad_value(std::string_view value) {
     if (value.starts_with('"') || value.starts_with('\'')) return "values stand without quotes";
@@ -136,6 +143,10 @@ public:
     LoadedConfig finish() && {
         resolve_paths();
         check_log();
+        for (const auto& [name, handler] : config_.handlers) check_handler(name, handler);
+        check_handler_names(setting_of(*find_option("log", "handlers")), config_.log_handlers);
+        for (const auto& [name, logger] : config_.loggers)
+            if (logger.handlers) check_handler_names(settings_.at(std::string(kLoggerPrefix) + name + ".handlers"), *logger.handlers);
         check_cache_user();
         check_scope_count();
         for (const auto& [name, line] : section_lines_)
@@ -161,6 +172,8 @@ private:
         if (section.name.starts_with(kViewPrefix) || section.name == "view") return read_view(section, subject);
         if (section.name.starts_with(kScopePrefix) || section.name == "scope") return read_scope(section, subject);
         if (section.name.starts_with(kModelPrefix) || section.name == "model") return read_model(section, subject);
+        if (section.name.starts_with(kHandlerPrefix) || section.name == "handler") return read_handler(section, subject);
+        if (section.name.starts_with(kLoggerPrefix) || section.name == "logger") return read_logger(section, subject);
         if (!is_section(section.name)) return tell(section.line, subject + ": unknown section" + known_sections(section.name));
         for (const auto& entry : section.entries) read_entry(section, entry);
     }
@@ -187,6 +200,21 @@ private:
             return tell(section.line, subject + ": expected the name of a model, such as [model auth.user] or [model auth.*]");
         if (std::ranges::find(known, name) == known.end()) return tell(section.line, subject + ": unknown model" + unknown(name, known));
         read_named(section, model_options(), config_.models, std::string(name));
+    }
+
+    void read_handler(const IniSection& section, const std::string& subject) {
+        const auto name = name_in(section, kHandlerPrefix);
+        if (!is_log_name(name)) return tell(section.line, subject + ": expected a name of a-z, 0-9 and _ . -, such as [handler slow]");
+        if (name == "file" || name == "stderr") return tell(section.line, subject + ": this handler is set in [log]");
+        config_.handlers[std::string(name)];
+        read_named(section, handler_options(), config_.handlers, std::string(name));
+    }
+
+    void read_logger(const IniSection& section, const std::string& subject) {
+        const auto name = name_in(section, kLoggerPrefix);
+        if (!is_log_name(name))
+            return tell(section.line, subject + ": expected a name of a-z, 0-9 and _ . -, such as [logger recto.cache]");
+        read_named(section, logger_options(), config_.loggers, std::string(name));
     }
 
     static std::string_view name_in(const IniSection& section, std::string_view prefix) {
@@ -236,7 +264,10 @@ private:
         names.emplace_back("view NAME");
         names.emplace_back("scope NAME");
         names.emplace_back("model NAME");
-        const auto near = nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view", "scope", "model"});
+        names.emplace_back("handler NAME");
+        names.emplace_back("logger NAME");
+        const auto near =
+            nearest(name.substr(0, name.find(' ')), std::vector<std::string_view>{"view", "scope", "model", "handler", "logger"});
         return near.empty() ? unknown(name, names) : ", did you mean " + std::string(near) + " NAME? Known: " + list_of(names);
     }
 
@@ -264,6 +295,8 @@ private:
         if (name.starts_with("RECTO_VIEW")) return tell(setting, "a view is set in the file only, in [view NAME]");
         if (name.starts_with("RECTO_SCOPE"))
             return tell(setting, "a scope's rate is RECTO_THROTTLE__NAME; [scope NAME] is set in the file only");
+        if (name.starts_with("RECTO_HANDLER") || name.starts_with("RECTO_LOGGER"))
+            return tell(setting, "handlers and loggers are set in the file only, in [handler NAME] and [logger NAME]");
         if (name.starts_with("RECTO_MODEL")) return tell(setting, "a model is set in the file only, in [model NAME]");
         tell(setting, "unknown variable" + near_variable(name));
     }
@@ -293,6 +326,8 @@ private:
             config_.*(*field) = config_.data / config_.*(*field);
             if (option.allowed == kSocketPath) check_socket(option, config_.*(*field));
         }
+        for (auto& [name, handler] : config_.handlers)
+            if (handler.file) handler.file = config_.data / *handler.file;
     }
 
     void check_socket(const Option& option, const std::filesystem::path& path) {
@@ -308,6 +343,24 @@ private:
         if (config_.log_max_bytes >= least) return;
         tell(setting_of(*find_option("log", "max_bytes")),
              "expected at least 4 times max_record (" + to_text(config_.log_max_record) + "): " + to_text(least));
+    }
+
+    void check_handler(const std::string& name, const HandlerSection& handler) {
+        const auto section = std::string(kHandlerPrefix) + name;
+        const auto line = section_lines_.at(section);
+        const auto begin = at(line) + ": [" + section + "]";
+        const auto is_wrong_already = [&] { return settings_.contains(section + ".file"); };
+        if (!handler.file && !is_wrong_already()) return tell(line, begin + ": needs a file");
+        const auto max_record = handler.max_record.value_or(config_.log_max_record);
+        if (handler.max_bytes.value_or(config_.log_max_bytes).bytes < 4 * max_record.bytes)
+            tell(line, begin + ": expected max_bytes of at least 4 times max_record (" + to_text(max_record) + ")");
+    }
+
+    void check_handler_names(const Setting& setting, const std::vector<std::string>& names) {
+        std::vector<std::string_view> known{"file", "stderr"};
+        for (const auto& [name, handler] : config_.handlers) known.push_back(name);
+        for (const auto& name : names)
+            if (std::ranges::find(known, name) == known.end()) tell(setting, "there is no handler " + name + unknown(name, known));
     }
 
     // libmemcached would leave the log-in out on a unix socket without a word.
@@ -381,6 +434,10 @@ private:
             for (const auto key : keys_of_options(view_options())) list_if_set(std::string(kViewPrefix) + name, key);
         for (const auto& [name, model] : config_.models)
             for (const auto key : keys_of_options(model_options())) list_if_set(std::string(kModelPrefix) + name, key);
+        for (const auto& [name, handler] : config_.handlers)
+            for (const auto key : keys_of_options(handler_options())) list_if_set(std::string(kHandlerPrefix) + name, key);
+        for (const auto& [name, logger] : config_.loggers)
+            for (const auto key : keys_of_options(logger_options())) list_if_set(std::string(kLoggerPrefix) + name, key);
     }
 
     void list_option(const Option& option) {

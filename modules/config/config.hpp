@@ -43,6 +43,27 @@ struct ScopeSection {
     bool operator==(const ScopeSection&) const = default;
 };
 
+// [handler NAME]: what is absent is that of [log].
+struct HandlerSection {
+    std::optional<std::filesystem::path> file = {};
+    std::optional<std::string> level = {};
+    std::optional<std::string> format = {};
+    std::optional<Size> max_bytes = {};
+    std::optional<int> backup_count = {};
+    std::optional<Size> max_record = {};
+
+    bool operator==(const HandlerSection&) const = default;
+};
+
+// [logger NAME]: what is absent is that of the name above it.
+struct LoggerSection {
+    std::optional<std::string> level = {};
+    std::optional<std::vector<std::string>> handlers = {};  // beside those of the name above; empty: `none`
+    std::optional<std::string> propagate = {};              // `on` or `off`
+
+    bool operator==(const LoggerSection&) const = default;
+};
+
 // [model APP.MODEL], [model APP.*] or [model *.*]: what is absent is that of a rule that says nothing.
 struct ModelSection {
     std::optional<std::vector<std::string>> ops = {};  // get, fetch, count, aggregate, exists, all; empty: `none`
@@ -93,6 +114,9 @@ struct Config {
 
     std::filesystem::path log_file;
     std::string log_level;
+    std::vector<std::string> log_handlers;
+    std::string log_format;
+    std::string log_stderr_level;
     Size log_max_bytes;
     int log_backup_count = 0;
     Size log_max_record;
@@ -100,6 +124,8 @@ struct Config {
     std::map<std::string, ScopeSection> scopes;
     std::map<std::string, ViewSection> views;
     std::map<std::string, ModelSection> models;
+    std::map<std::string, HandlerSection> handlers;
+    std::map<std::string, LoggerSection> loggers;
 
     bool operator==(const Config&) const = default;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <limits>
 
+#include "log/line.hpp"
 #include "util/network.hpp"
 #include "util/result.hpp"
 #include "util/text.hpp"
@@ -96,6 +97,12 @@ constexpr std::array kOptions{
     Option{"log.file", &Config::log_file, "logs/recto.log", kAnyPath,
      "The log of all workers. Its folder is made; recto.log.1 is the newest backup."},
     Option{"log.level", &Config::log_level, "info", "debug|info|warning|error", "The least level that is written."},
+    Option{"log.handlers", &Config::log_handlers, "file, stderr", kHandlerList, "Where lines go."},
+    Option{"log.format", &Config::log_format, "verbose", kLineFormat,
+     "How a line looks: verbose is the time, process, thread and then the event's JSON; json and ecs are whole JSON objects; a pattern has "
+     "{asctime} {levelname} {name} {process} {thread} {message} {txid} {uid}."},
+    Option{"log.stderr_level", &Config::log_stderr_level, "warning", "debug|info|warning|error",
+     "The least level on standard error, which systemd gives to its journal."},
     Option{"log.max_bytes", &Config::log_max_bytes, "10MB", "64KB..10GB",
      "A file of this size is renamed and a new one begun. At least 4 times max_record."},
     Option{"log.backup_count", &Config::log_backup_count, "10", "1..1000", "Backups kept."},
@@ -125,6 +132,22 @@ constexpr std::array kModelOptions{
      "Which queries are cached: get (one row), fetch (a list), count, aggregate, exists, all of them, or none."},
     ModelOption{"timeout", &ModelSection::timeout, "15min", "1s..30d", "How long at most; a change of the data ends it at once."},
     ModelOption{"lock", &ModelSection::lock, "on", "on|off", "Of many who ask the same at once one asks the database, the others wait for it."},
+};
+
+constexpr std::array kHandlerOptions{
+    HandlerOption{"file", &HandlerSection::file, "logs/slow.log", kAnyPath, "As in [log], and so are the others."},
+    HandlerOption{"level", &HandlerSection::level, "warning", "debug|info|warning|error", "The least level that it takes."},
+    HandlerOption{"format", &HandlerSection::format, "json", kLineFormat, "How a line looks."},
+    HandlerOption{"max_bytes", &HandlerSection::max_bytes, "10MB", "64KB..10GB", "The size of a file."},
+    HandlerOption{"backup_count", &HandlerSection::backup_count, "10", "1..1000", "Backups kept."},
+    HandlerOption{"max_record", &HandlerSection::max_record, "64KB", "1KB..1MB", "A longer line is cut."},
+};
+
+constexpr std::array kLoggerOptions{
+    LoggerOption{"level", &LoggerSection::level, "debug", "debug|info|warning|error",
+     "The least level of this logger and those below it. `recto log level NAME LEVEL` changes it while the workers run."},
+    LoggerOption{"handlers", &LoggerSection::handlers, "slow", kHandlerList, "Where its lines go too."},
+    LoggerOption{"propagate", &LoggerSection::propagate, "off", "on|off", "Off: not to the handlers of the names above it."},
 };
 
 constexpr std::array kSectionHelps{
@@ -176,6 +199,7 @@ bool is_good_text(std::string_view text, std::string_view allowed) {
     if (allowed == kKeyPrefix) return is_key_prefix(text);
     if (allowed == kUserName) return is_printable(text, 255);
     if (allowed == kPassword) return is_printable(text, 1024);
+    if (allowed == kLineFormat) return static_cast<bool>(LineFormat::parse(text));
     return is_word_of(text, allowed);
 }
 
@@ -270,6 +294,8 @@ std::string Option::variable() const {
 
 std::span<const Option> options() { return kOptions; }
 std::span<const ViewOption> view_options() { return kViewOptions; }
+std::span<const HandlerOption> handler_options() { return kHandlerOptions; }
+std::span<const LoggerOption> logger_options() { return kLoggerOptions; }
 std::span<const ScopeOption> scope_options() { return kScopeOptions; }
 std::span<const ModelOption> model_options() { return kModelOptions; }
 std::span<const SectionHelp> section_helps() { return kSectionHelps; }
@@ -311,6 +337,14 @@ std::optional<std::string> apply(const ScopeOption& option, std::string_view val
 
 std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model) {
     return apply_to(model, option, value);
+}
+
+std::optional<std::string> apply(const HandlerOption& option, std::string_view value, HandlerSection& handler) {
+    return apply_to(handler, option, value);
+}
+
+std::optional<std::string> apply(const LoggerOption& option, std::string_view value, LoggerSection& logger) {
+    return apply_to(logger, option, value);
 }
 
 std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config) {

@@ -28,6 +28,8 @@ inline constexpr std::string_view kServerList = "unix:/path (at most 107 bytes) 
 inline constexpr std::string_view kKeyPrefix = "1 to 32 letters, digits and signs without blanks";
 inline constexpr std::string_view kScopeList = "scopes of [throttle], separated by commas, or none";
 inline constexpr std::string_view kOpList = "get, fetch, count, aggregate, exists or all, separated by commas, or none";
+inline constexpr std::string_view kHandlerList = "file, stderr or names of [handler NAME], separated by commas, or none";
+inline constexpr std::string_view kLineFormat = "verbose, json, ecs or a pattern with {message}";
 inline constexpr std::string_view kUserName = "empty, or up to 255 bytes of printable characters";
 inline constexpr std::string_view kPassword = "empty, or up to 1024 bytes of printable characters";
 inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests, or off";
@@ -60,14 +62,17 @@ struct Option {
     [[nodiscard]] std::string shown(std::string_view value) const { return secret && !value.empty() ? "********" : std::string(value); }
 };
 
-// What [view NAME], [scope NAME] and [model NAME] may say. It has no default here, the tables of views and models have.
+// What [view NAME], [scope NAME], [model NAME], [handler NAME] and [logger NAME] may say. It has no default here, the tables of views and
+// models and [log] have.
 template <class Section>
 struct SectionOption {
     template <class T>
     using Field = std::optional<T> Section::*;
 
     std::string_view key;
-    std::variant<Field<std::chrono::milliseconds>, Field<std::vector<std::string>>, Field<std::string>, Field<int>> field;
+    std::variant<Field<std::chrono::milliseconds>, Field<std::vector<std::string>>, Field<std::string>, Field<int>, Field<Size>,
+                 Field<std::filesystem::path>>
+        field;
     std::string_view example;
     std::string_view allowed;
     std::string_view help;
@@ -75,6 +80,8 @@ struct SectionOption {
 using ViewOption = SectionOption<ViewSection>;
 using ScopeOption = SectionOption<ScopeSection>;
 using ModelOption = SectionOption<ModelSection>;
+using HandlerOption = SectionOption<HandlerSection>;
+using LoggerOption = SectionOption<LoggerSection>;
 
 struct SectionHelp {
     std::string_view name;
@@ -85,6 +92,8 @@ struct SectionHelp {
 [[nodiscard]] std::span<const ViewOption> view_options();
 [[nodiscard]] std::span<const ScopeOption> scope_options();
 [[nodiscard]] std::span<const ModelOption> model_options();
+[[nodiscard]] std::span<const HandlerOption> handler_options();
+[[nodiscard]] std::span<const LoggerOption> logger_options();
 [[nodiscard]] std::span<const SectionHelp> section_helps();  // one for each section, in the order of options()
 
 // Nothing when the value fits, else the sentence `expected …`.
@@ -92,6 +101,8 @@ struct SectionHelp {
 [[nodiscard]] std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view);
 [[nodiscard]] std::optional<std::string> apply(const ScopeOption& option, std::string_view value, ScopeSection& scope);
 [[nodiscard]] std::optional<std::string> apply(const ModelOption& option, std::string_view value, ModelSection& model);
+[[nodiscard]] std::optional<std::string> apply(const HandlerOption& option, std::string_view value, HandlerSection& handler);
+[[nodiscard]] std::optional<std::string> apply(const LoggerOption& option, std::string_view value, LoggerSection& logger);
 [[nodiscard]] std::optional<std::string> apply_scope(std::string_view name, std::string_view value, Config& config);
 
 // `1ms..5s|off` as a sentence says it: `1ms to 5s or off`.

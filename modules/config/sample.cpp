@@ -25,6 +25,11 @@ constexpr std::string_view kModelHead =
     R"(# [model APP.MODEL], [model APP.*] and [model *.*] say which queries of a model are cached beside the views: the first of the three that
 # is there holds, whole. `recto cache explain auth.user` tells which.)";
 
+constexpr std::string_view kHandlerHead = R"(# [handler NAME] is one more file for the lines of the loggers that name it.)";
+
+constexpr std::string_view kLoggerHead =
+    R"(# [logger NAME] is about a logger and those below it: recto is all of ours, recto.cache the cache. What it leaves out is as above it.)";
+
 constexpr std::size_t kWidth = 120;
 
 // The text as comment lines, broken at blanks.
@@ -67,6 +72,8 @@ std::string sample_ini() {
     print_example(out, kViewHead, "view blogs.by_author", view_options());
     print_example(out, kScopeHead, "scope anon", scope_options());
     print_example(out, kModelHead, "model auth.user", model_options());
+    print_example(out, kHandlerHead, "handler slow", handler_options());
+    print_example(out, kLoggerHead, "logger recto.request", logger_options());
     return out.str();
 }
 

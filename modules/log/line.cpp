@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "util/result.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -28,51 +29,41 @@ void append_number(std::string& out, Number number) {
     out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
 }
 
-// `2026-11-22 20:30:16.123456Z `: date and time as Python's asctime has them. Only the microseconds change from line to line, mostly.
-void append_time(std::string& out) {
+// `2026-11-22 20:30:16.123456Z`, with a blank as Python's asctime has it or the T of RFC 3339. Only the microseconds change from line to
+// line, mostly.
+void append_time(std::string& out, const timespec& time, char between) {
     struct Second {
         time_t number = -1;
         char text[sizeof "2026-11-22 20:30:16."];
     };
     thread_local Second cached;
 
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec != cached.number) {
+    if (time.tv_sec != cached.number) {
         tm parts{};
-        ::gmtime_r(&now.tv_sec, &parts);
+        ::gmtime_r(&time.tv_sec, &parts);
         std::strftime(cached.text, sizeof cached.text, "%Y-%m-%d %H:%M:%S.", &parts);
-        cached.number = now.tv_sec;
+        cached.number = time.tv_sec;
     }
+    cached.text[10] = between;
     out += cached.text;
-    char microseconds[] = "000000Z ";
-    for (auto [rest, i] = std::pair(now.tv_nsec / 1000, 5); i >= 0; --i, rest /= 10) microseconds[i] = static_cast<char>('0' + rest % 10);
+    char microseconds[] = "000000Z";
+    for (auto [rest, i] = std::pair(time.tv_nsec / 1000, 5); i >= 0; --i, rest /= 10) microseconds[i] = static_cast<char>('0' + rest % 10);
     out += microseconds;
 }
 
-// `pid tid `. Constant-initialised: the handler of fork() may be the first on its thread to touch it.
+// Kept, because to ask the kernel costs as much as to write the line. Constant-initialised: the handler of fork() may be the first on its
+// thread to touch it.
 struct Identity {
-    std::size_t length = 0;
-    char text[48] = {};
+    int pid = 0;
+    int tid = 0;
 };
-constinit thread_local Identity identity;
+constinit thread_local Identity kept_identity;
 
-// Kept, because to ask the kernel costs as much as to write the line. After fork() only the calling thread is left in the child.
-void append_pid_and_tid(std::string& out) {
-    static const int forgotten_in_a_child = ::pthread_atfork(nullptr, nullptr, [] { identity.length = 0; });
-    if (identity.length == 0 || forgotten_in_a_child != 0) {
-        const auto text = std::to_string(::getpid()) + ' ' + std::to_string(::gettid()) + ' ';
-        identity.length = text.copy(identity.text, sizeof identity.text);
-    }
-    out.append(identity.text, identity.length);
-}
-
-std::string begin_line() {
-    std::string line;
-    line.reserve(kUsualLine);
-    append_time(line);
-    append_pid_and_tid(line);
-    return line;
+// After fork() only the calling thread is left in the child.
+Identity identity() {
+    static const int forgotten_in_a_child = ::pthread_atfork(nullptr, nullptr, [] { kept_identity = {}; });
+    if (kept_identity.pid == 0 || forgotten_in_a_child != 0) kept_identity = {.pid = ::getpid(), .tid = ::gettid()};
+    return kept_identity;
 }
 
 bool same_letter(char a, char lower) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == lower; }
@@ -139,19 +130,6 @@ void append_value(std::string& out, const json::value& value) {
     }
 }
 
-// A part of a line, which may have to be cut.
-struct Part {
-    std::size_t begin;
-    std::size_t end;
-    [[nodiscard]] std::string_view of(const std::string& line) const { return std::string_view(line).substr(begin, end - begin); }
-};
-
-// What the part may have, so that the line has max_bytes.
-std::size_t room_for(const Part& part, const std::string& line, std::size_t max_bytes) {
-    const auto rest = line.size() - (part.end - part.begin) + kCutMark;
-    return max_bytes > rest ? max_bytes - rest : 0;
-}
-
 // The beginning of some JSON that takes `room` bytes as a JSON string. Its quotes and backslashes are all that is escaped once more.
 std::string_view beginning_of(std::string_view text, std::size_t room) {
     std::size_t used = 0;
@@ -160,39 +138,8 @@ std::string_view beginning_of(std::string_view text, std::size_t room) {
     return cut_utf8(text, i);
 }
 
-void cut_data(std::string& line, const Part& part, std::size_t max_bytes) {
-    const auto whole = part.of(line);
-    const auto kept = beginning_of(whole, room_for(part, line, max_bytes));
-    auto replacement = json_string(kept) + R"(,"cut":)" + std::to_string(whole.size() - kept.size());
-    line.replace(part.begin, whole.size(), replacement);
-}
-
-void cut_text(std::string& line, const Part& part, std::size_t max_bytes) {
-    const auto whole = part.of(line);
-    const auto kept = cut_utf8(whole, room_for(part, line, max_bytes));
-    const auto replacement = std::string(kept) + " cut=" + std::to_string(whole.size() - kept.size());
-    line.replace(part.begin, whole.size(), replacement);
-}
-
-bool is_event_name(std::string_view name) {
-    constexpr auto kAllowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
-    return !name.empty() && name.size() <= kMaxEventName && std::ranges::all_of(name, kAllowed);
-}
-
 std::string_view txid_of(const RequestContext* context) {
     return context == nullptr ? std::string_view{} : cut_utf8(context->txid, kMaxTxid);
-}
-
-void end_event(std::string& line, const RequestContext* context) {
-    if (const auto txid = txid_of(context); !txid.empty()) {
-        line += R"(,"txid":)";
-        append_json_string(line, txid);
-    }
-    if (context != nullptr && context->user_id) {
-        line += R"(,"uid":)";
-        append_number(line, *context->user_id);
-    }
-    line += "}\n";
 }
 
 void append_unquoted(std::string& out, std::string_view text) {
@@ -212,44 +159,255 @@ void append_text(std::string& out, std::string_view text) {
     append_unquoted(out, text);
 }
 
-void end_message(std::string& line, const RequestContext* context) {
-    if (const auto txid = txid_of(context); !txid.empty()) {
-        line += " txid=";
-        append_unquoted(line, txid);
-    }
-    if (context != nullptr && context->user_id) {
-        line += " uid=";
-        append_number(line, *context->user_id);
-    }
-    line += '\n';
+// A part of a line, which may have to be cut.
+struct Part {
+    enum class Kind { none, json, bare_text, quoted_text };
+    Kind kind = Kind::none;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+};
+
+void append_member(std::string& out, std::string_view name) {
+    out += ",\"";
+    out += name;
+    out += "\":";
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+    append_member(out, name);
+    append_json_string(out, text);
+}
+
+void append_member(std::string& out, std::string_view name, int number) {
+    append_member(out, name);
+    append_number(out, number);
 }
 
 }  // namespace
 
-std::string event_line(std::string_view event, const json::value& data, const RequestContext* context, std::size_t max_bytes) {
-    if (!is_event_name(event))
-        return event_line("invalid_event", json::object{{"event", json::string(event)}, {"data", data}}, context, max_bytes);
+// A line that is being made.
+struct LineFormat::Draft {
+    std::string text;
+    Part part;  // the longest there may be
 
-    auto line = begin_line();
-    line += R"({"ev":")";
-    line += event;
-    line += R"(","data":)";
-    Part part{line.size(), 0};
-    append_value(line, data);
-    part.end = line.size();
-    end_event(line, context);
-    if (line.size() > max_bytes) cut_data(line, part, max_bytes);
-    return line;
+    void append_data(const json::value* data) {
+        part = {Part::Kind::json, text.size(), 0};
+        data == nullptr ? append_value(text, nullptr) : append_value(text, *data);
+        part.end = text.size();
+    }
+    void append_bare_text(std::string_view message) {
+        part = {Part::Kind::bare_text, text.size(), 0};
+        append_text(text, message);
+        part.end = text.size();
+    }
+    void append_quoted_text(std::string_view message) {
+        part = {Part::Kind::quoted_text, text.size(), 0};
+        append_json_string(text, message);
+        part.end = text.size();
+    }
+
+    // `{"ev":…,"data":…` without the end of the object.
+    void append_event(const LogRecord& record, std::string_view ev, std::string_view data) {
+        text += '"';
+        text += ev;
+        text += "\":\"";
+        text += record.event;
+        text += '"';
+        append_member(text, data);
+        append_data(record.data);
+    }
+
+    void append_request(const RequestContext* context, std::string_view txid, std::string_view uid, bool uid_is_text = false) {
+        if (const auto id = txid_of(context); !id.empty()) append_member(text, txid, id);
+        if (context == nullptr || !context->user_id) return;
+        append_member(text, uid);
+        if (uid_is_text) text += '"';
+        append_number(text, *context->user_id);
+        if (uid_is_text) text += '"';
+    }
+
+    // `{"ev":…,"data":…,"txid":…,"uid":…}`, or the text and ` txid=… uid=…`.
+    void append_message(const LogRecord& record) {
+        if (!record.event.empty()) {
+            text += '{';
+            append_event(record, "ev", "data");
+            append_request(record.context, "txid", "uid");
+            text += '}';
+            return;
+        }
+        append_bare_text(record.text);
+        if (const auto id = txid_of(record.context); !id.empty()) {
+            text += " txid=";
+            append_unquoted(text, id);
+        }
+        if (record.context == nullptr || !record.context->user_id) return;
+        text += " uid=";
+        append_number(text, *record.context->user_id);
+    }
+
+    void append_json(const LogRecord& record) {
+        text += R"({"time":")";
+        append_time(text, record.time, 'T');
+        text += R"(","level":")";
+        text += word_of(record.level);
+        text += '"';
+        append_member(text, "logger", record.logger);
+        append_member(text, "pid", identity().pid);
+        append_member(text, "tid", identity().tid);
+        text += ',';
+        if (!record.event.empty()) {
+            append_event(record, "ev", "data");
+        } else {
+            text += R"("msg":)";
+            append_quoted_text(record.text);
+        }
+        append_request(record.context, "txid", "uid");
+        text += '}';
+    }
+
+    void append_ecs(const LogRecord& record) {
+        text += R"({"@timestamp":")";
+        append_time(text, record.time, 'T');
+        text += R"(","log.level":")";
+        text += word_of(record.level);
+        text += R"(","message":)";
+        if (record.event.empty())
+            append_quoted_text(record.text);
+        else
+            append_json_string(text, record.event);
+        text += R"(,"ecs.version":"1.6.0")";
+        append_member(text, "log.logger", record.logger);
+        append_member(text, "process.pid", identity().pid);
+        append_member(text, "process.thread.id", identity().tid);
+        if (!record.event.empty()) {
+            text += ',';
+            append_event(record, "event.action", "recto.data");
+        }
+        append_request(record.context, "trace.id", "user.id", true);
+        text += '}';
+    }
+
+    void cut_to(std::size_t max_bytes, std::string_view message) {
+        if (text.size() <= max_bytes || part.kind == Part::Kind::none) return;
+        const auto rest = text.size() - (part.end - part.begin) + kCutMark;
+        const auto room = max_bytes > rest ? max_bytes - rest : 0;
+        const auto whole = std::string_view(text).substr(part.begin, part.end - part.begin);
+        const auto replacement = part.kind == Part::Kind::json        ? cut_json(whole, room)
+                                 : part.kind == Part::Kind::bare_text ? cut_bare(whole, room)
+                                                                      : cut_quoted(message, room);
+        text.replace(part.begin, whole.size(), replacement);
+    }
+
+private:
+    static std::string cut_json(std::string_view whole, std::size_t room) {
+        const auto kept = beginning_of(whole, room);
+        return json_string(kept) + R"(,"cut":)" + std::to_string(whole.size() - kept.size());
+    }
+    static std::string cut_bare(std::string_view whole, std::size_t room) {
+        const auto kept = cut_utf8(whole, room);
+        return std::string(kept) + " cut=" + std::to_string(whole.size() - kept.size());
+    }
+    // Of what needs escapes less fits than there is room: halving finds how much.
+    static std::string cut_quoted(std::string_view message, std::size_t room) {
+        std::size_t fits = 0;
+        for (auto too_much = std::min(message.size(), room) + 1; too_much - fits > 1;) {
+            const auto middle = fits + (too_much - fits) / 2;
+            (json_string(cut_utf8(message, middle)).size() <= room + 2 ? fits : too_much) = middle;
+        }
+        const auto kept = cut_utf8(message, fits);
+        return json_string(kept) + R"(,"cut":)" + std::to_string(message.size() - kept.size());
+    }
+};
+
+std::string_view word_of(Level level) {
+    constexpr std::array<std::string_view, 4> kWords{"debug", "info", "warning", "error"};
+    return kWords[static_cast<std::size_t>(level)];
 }
 
-std::string message_line(std::string_view text, const RequestContext* context, std::size_t max_bytes) {
-    auto line = begin_line();
-    Part part{line.size(), 0};
-    append_text(line, text);
-    part.end = line.size();
-    end_message(line, context);
-    if (line.size() > max_bytes) cut_text(line, part, max_bytes);
-    return line;
+bool is_event_name(std::string_view name) {
+    constexpr auto kAllowed = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-'; };
+    return !name.empty() && name.size() <= kMaxEventName && std::ranges::all_of(name, kAllowed);
+}
+
+Result<LineFormat> LineFormat::parse(std::string_view text) {
+    constexpr std::string_view kVerbose = "{asctime} {process} {thread} {message}";
+    constexpr std::array<std::string_view, 9> kFields{"", "asctime", "levelname", "name", "process", "thread", "message", "txid", "uid"};
+    LineFormat format;
+    if (text == "json" || text == "ecs") {
+        format.kind_ = text == "json" ? Kind::json : Kind::ecs;
+        return format;
+    }
+    if (text == "verbose") text = kVerbose;
+    bool has_message = false;
+    while (!text.empty()) {
+        const auto brace = std::min(text.find('{'), text.size());
+        if (brace > 0) format.pieces_.push_back({Field::literal, std::string(text.substr(0, brace))});
+        text.remove_prefix(brace);
+        if (text.empty()) break;
+        const auto end = std::min(text.find('}'), text.size());
+        const auto field = std::ranges::find(kFields, text.substr(1, end - 1));
+        if (end == text.size() || end < 2 || field == kFields.end())
+            return Error{
+                "expected verbose, json, ecs or a pattern of {asctime} {levelname} {name} {process} {thread} {message} {txid} {uid}"};
+        format.pieces_.push_back({static_cast<Field>(field - kFields.begin()), {}});
+        has_message = has_message || format.pieces_.back().field == Field::message;
+        text.remove_prefix(end + 1);
+    }
+    if (!has_message) return Error{"expected verbose, json, ecs or a pattern with {message}"};
+    return format;
+}
+
+std::string LineFormat::line(const LogRecord& record, std::size_t max_bytes) const {
+    Draft draft;
+    draft.text.reserve(kUsualLine);
+    switch (kind_) {
+        case Kind::json:
+            draft.append_json(record);
+            break;
+        case Kind::ecs:
+            draft.append_ecs(record);
+            break;
+        case Kind::pattern:
+            append_pattern(draft, record);
+            break;
+    }
+    draft.text += '\n';
+    draft.cut_to(max_bytes, record.text);
+    return std::move(draft.text);
+}
+
+void LineFormat::append_pattern(Draft& draft, const LogRecord& record) const {
+    for (const auto& piece : pieces_) append(draft, piece, record);
+}
+
+void LineFormat::append(Draft& draft, const Piece& piece, const LogRecord& record) {
+    constexpr std::array<std::string_view, 4> kPythonLevels{"DEBUG", "INFO", "WARNING", "ERROR"};
+    switch (piece.field) {
+        case Field::literal:
+            draft.text += piece.text;
+            return;
+        case Field::asctime:
+            return append_time(draft.text, record.time, ' ');
+        case Field::levelname:
+            draft.text += kPythonLevels[static_cast<std::size_t>(record.level)];
+            return;
+        case Field::name:
+            return append_unquoted(draft.text, record.logger);
+        case Field::process:
+            return append_number(draft.text, identity().pid);
+        case Field::thread:
+            return append_number(draft.text, identity().tid);
+        case Field::message:
+            return draft.append_message(record);
+        case Field::txid:
+            return append_unquoted(draft.text, txid_of(record.context).empty() ? "-" : txid_of(record.context));
+        case Field::uid:
+            if (record.context == nullptr || !record.context->user_id)
+                draft.text += '-';
+            else
+                append_number(draft.text, *record.context->user_id);
+            return;
+    }
 }
 
 }  // namespace recto

@@ -4,8 +4,14 @@
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 #include <boost/log/attributes/attribute_value_impl.hpp>
 #include <boost/log/attributes/value_extraction.hpp>
@@ -15,8 +21,10 @@
 #include <boost/log/sources/severity_channel_logger.hpp>
 #include <boost/make_shared.hpp>
 
+#include "log/levels.hpp"
 #include "log/line.hpp"
 #include "log/rotating_file.hpp"
+#include "log/routes.hpp"
 #include "util/context.hpp"
 
 namespace recto {
@@ -26,29 +34,95 @@ namespace front = boost::log;
 
 // A process has one log, and a line can come from anywhere in it: the one place where the program keeps changing state for all.
 constinit std::atomic<Level> lowest{Level::warning};
-constinit std::atomic<std::size_t> max_record{0};  // 0: there is no session
+constinit std::atomic<const Routes*> routes{nullptr};  // null: there is no session
 
-const front::attribute_name& line_name() {
-    static const front::attribute_name name("Line");
+// On its way to the handlers.
+struct Submitted {
+    const LogRecord* record;
+    HandlerBits handlers;
+};
+
+const front::attribute_name& record_name() {
+    static const front::attribute_name name("Record");
     return name;
 }
 
-std::string gap_line(const RotatingFile::Gap& gap) {
-    const auto seconds = static_cast<double>(gap.lasted.count()) / 1000;
-    return event_line("log.gap", {{"lost", gap.lost}, {"secs", seconds}}, nullptr, LogOptions{}.max_record.bytes);
+timespec wall_clock() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return now;
 }
 
-// The sink takes records from several threads at once; the file has its own lock, held for less.
-class Backend : public front::sinks::basic_sink_backend<front::sinks::concurrent_feeding> {
+// A handler's lines, wherever they go. Called by several threads at once.
+class Output {
 public:
-    explicit Backend(const LogOptions& options) : file_({options.file, options.max_bytes, options.backup_count}, gap_line) {}
+    virtual ~Output() = default;
+    virtual void write(const std::string& line, Level level) = 0;
+};
 
-    void consume(const front::record_view& record) {
-        if (const auto line = front::extract<std::string>(line_name(), record)) file_.write(*line);
-    }
+class FileOutput : public Output {
+public:
+    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line)
+        : file_({handler.file, handler.max_bytes, handler.backup_count}, std::move(gap_line)) {}
+    void write(const std::string& line, Level) override { file_.write(line); }
 
 private:
     RotatingFile file_;
+};
+
+// Whether the file descriptor is the stream that systemd says it gave us: systemd.exec(5), $JOURNAL_STREAM.
+bool is_journal(int fd) {
+    const char* const stream = std::getenv("JOURNAL_STREAM");
+    struct stat status {};
+    return stream != nullptr && ::fstat(fd, &status) == 0 && std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino) == stream;
+}
+
+class ErrorOutput : public Output {
+public:
+    void write(const std::string& line, Level level) override {
+        if (!is_journal_) return put(line);
+        constexpr std::array kPriorities{"<7>", "<6>", "<4>", "<3>"};
+        put(kPriorities[static_cast<std::size_t>(level)] + line);
+    }
+
+private:
+    static void put(const std::string& line) { (void)!::write(STDERR_FILENO, line.data(), line.size()); }
+
+    const bool is_journal_ = is_journal(STDERR_FILENO);
+};
+
+// The sink takes records from several threads at once.
+class Backend : public front::sinks::basic_sink_backend<front::sinks::concurrent_feeding> {
+public:
+    Backend(const LogHandler& handler, std::size_t number)
+        : format_(LineFormat::parse(handler.format).value()),
+          max_record_(handler.max_record.bytes),
+          bit_(HandlerBits{1} << number),
+          output_(output_of(handler)) {}
+
+    void consume(const front::record_view& record) {
+        const auto submitted = front::extract<Submitted>(record_name(), record);
+        if (!submitted || (submitted->handlers & bit_) == 0) return;
+        output_->write(format_.line(*submitted->record, max_record_), submitted->record->level);
+    }
+
+private:
+    std::unique_ptr<Output> output_of(const LogHandler& handler) const {
+        if (handler.file.empty()) return std::make_unique<ErrorOutput>();
+        return std::make_unique<FileOutput>(handler, [this](const RotatingFile::Gap& gap) { return gap_line(gap); });
+    }
+
+    std::string gap_line(const RotatingFile::Gap& gap) const {
+        const json::value data{{"lost", gap.lost}, {"secs", static_cast<double>(gap.lasted.count()) / 1000}};
+        return format_.line(
+            {.level = Level::warning, .logger = "recto.log", .event = "log.gap", .data = &data, .text = {}, .time = wall_clock()},
+            max_record_);
+    }
+
+    const LineFormat format_;
+    const std::size_t max_record_;
+    const HandlerBits bit_;
+    const std::unique_ptr<Output> output_;
 };
 
 using Logger = front::sources::severity_channel_logger<Level, std::string>;
@@ -63,71 +137,130 @@ front::record open_record(Level level, std::string_view channel) {
     return logger.open_record((keywords::channel = current, keywords::severity = level));
 }
 
-void to_standard_error(Level level, std::string_view line) {
-    if (level >= Level::warning) (void)!::write(STDERR_FILENO, line.data(), line.size());
+void to_standard_error(const LogRecord& record) {
+    static const auto verbose = LineFormat::parse("verbose").value();
+    if (record.level < Level::warning) return;
+    const auto line = verbose.line(record, LogHandler{}.max_record.bytes);
+    (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 
-void submit(Level level, std::string_view channel, std::string line) {
+void submit(LogRecord record) {
+    const auto* const known = routes.load(std::memory_order_acquire);
+    const auto handlers = known == nullptr ? 0 : known->handlers(record.logger, record.level);
+    if (known != nullptr && handlers == 0) return;
+
+    record.time = wall_clock();
+    record.context = current_context();
     // Without the test Boost would use its default sink, which prints to the console.
-    auto record = max_record.load(std::memory_order_acquire) == 0 ? front::record{} : open_record(level, channel);
-    if (!record) return to_standard_error(level, line);
-
-    record.attribute_values().insert(line_name(), front::attributes::make_attribute_value(std::move(line)));
-    front::core::get()->push_record(std::move(record));
+    auto opened = known == nullptr ? front::record{} : open_record(record.level, record.logger);
+    if (!opened) return to_standard_error(record);
+    opened.attribute_values().insert(record_name(), front::attributes::make_attribute_value(Submitted{&record, handlers}));
+    front::core::get()->push_record(std::move(opened));
 }
 
-// What `make` makes of its limit is a line. A request goes on without one.
-template <class MakeLine>
-void log_line(Level level, std::string_view channel, const MakeLine& make) {
-    if (!log_enabled(level)) return;
+// A request goes on without its line.
+template <class Work>
+void or_complain(const Work& work) {
     try {
-        const auto limit = max_record.load(std::memory_order_relaxed);
-        submit(level, channel, make(limit == 0 ? LogOptions{}.max_record.bytes : limit));
+        work();
     } catch (const std::exception&) {
-        to_standard_error(Level::error, "recto: a line of the log could not be made\n");
+        constexpr std::string_view kComplaint = "recto: a line of the log could not be made\n";
+        (void)!::write(STDERR_FILENO, kComplaint.data(), kComplaint.size());
     }
+}
+
+// Threads may be reading the routes that were replaced, so none are ever destroyed; levels change seldom.
+void replace_routes(const Routes* next) {
+    static std::mutex mutex;
+    static std::vector<std::unique_ptr<const Routes>> all;
+    const std::lock_guard lock(mutex);
+    if (next != nullptr) all.emplace_back(next);
+    routes.store(next, std::memory_order_release);
+    lowest = next == nullptr ? Level::warning : next->lowest();
 }
 
 }  // namespace
 
-struct LogSession::Sink {
-    boost::shared_ptr<front::sinks::unlocked_sink<Backend>> frontend;
+class LogSession::Impl {
+public:
+    explicit Impl(const LogOptions& options) : options_(options) {
+        if (!options.runtime_dir.empty()) levels_.emplace(LogLevels::open(options.runtime_dir));
+        auto first = std::make_unique<Routes>(options_, changed_levels());
+        for (std::size_t i = 0; i < options_.handlers.size(); ++i)
+            sinks_.push_back(boost::make_shared<Sink>(boost::make_shared<Backend>(options_.handlers[i], i)));
+        for (const auto& sink : sinks_) front::core::get()->add_sink(sink);
+        front::core::get()->set_logging_enabled(true);
+        replace_routes(first.release());
+        if (levels_) watcher_ = std::jthread([this](const std::stop_token& stop) { watch_levels(stop); });
+    }
+
+    ~Impl() {
+        watcher_ = {};
+        replace_routes(nullptr);
+        // Before the sinks go: a thread that has passed the test in submit() gets an empty record, not the default sink.
+        front::core::get()->set_logging_enabled(false);
+        for (const auto& sink : sinks_) front::core::get()->remove_sink(sink);
+    }
+
+private:
+    using Sink = front::sinks::unlocked_sink<Backend>;
+
+    std::map<std::string, Level> changed_levels() {
+        if (!levels_) return {};
+        generation_ = levels_->generation();
+        return levels_->all();
+    }
+
+    void watch_levels(const std::stop_token& stop) {
+        constexpr std::chrono::milliseconds kInterval{100};
+        std::unique_lock lock(mutex_);
+        while (!stop.stop_requested()) {
+            woken_.wait_for(lock, stop, kInterval, [] { return false; });
+            if (levels_->generation() != generation_) replace_routes(new Routes(options_, changed_levels()));
+        }
+    }
+
+    const LogOptions options_;
+    std::optional<LogLevels> levels_;
+    std::uint64_t generation_ = 0;
+    std::vector<boost::shared_ptr<Sink>> sinks_;
+    std::mutex mutex_;
+    std::condition_variable_any woken_;
+    std::jthread watcher_;
 };
 
-LogSession::LogSession(const LogOptions& options) {
-    assert(max_record == 0 && options.max_record.bytes > 0);
-    const auto frontend = boost::make_shared<front::sinks::unlocked_sink<Backend>>(boost::make_shared<Backend>(options));
-    sink_ = std::make_unique<Sink>(Sink{frontend});
-    front::core::get()->add_sink(frontend);
-    front::core::get()->set_logging_enabled(true);
-    max_record = options.max_record.bytes;
-    lowest = options.level;
-}
+LogOptions log_to(LogHandler file, Level level) { return {.level = level, .root_handlers = {file.name}, .handlers = {std::move(file)}}; }
 
-LogSession::~LogSession() {
-    lowest = Level::warning;
-    max_record = 0;
-    // Before the sink goes: a thread that has passed the test in submit() gets an empty record, not the default sink.
-    front::core::get()->set_logging_enabled(false);
-    front::core::get()->remove_sink(sink_->frontend);
+LogSession::LogSession(const LogOptions& options) {
+    assert(routes == nullptr);
+    impl_ = std::make_unique<Impl>(options);
 }
+LogSession::~LogSession() = default;
 
 std::optional<Level> parse_level(std::string_view word) {
-    constexpr std::array<std::pair<std::string_view, Level>, 4> kLevels{
-        {{"debug", Level::debug}, {"info", Level::info}, {"warning", Level::warning}, {"error", Level::error}}};
-    for (const auto& [name, level] : kLevels)
-        if (name == word) return level;
+    for (const auto level : {Level::debug, Level::info, Level::warning, Level::error})
+        if (word == word_of(level)) return level;
     return {};
 }
 
-bool log_enabled(Level level) { return level >= lowest.load(std::memory_order_relaxed); }
+bool log_enabled(Level level, std::string_view logger) {
+    if (level < lowest.load(std::memory_order_relaxed)) return false;
+    const auto* const known = routes.load(std::memory_order_acquire);
+    return known == nullptr || known->handlers(logger, level) != 0;
+}
 
 void log_event(std::string_view event, const json::value& data, std::string_view logger, Level level) {
-    log_line(level, logger, [&](std::size_t limit) { return event_line(event, data, current_context(), limit); });
+    if (level < lowest.load(std::memory_order_relaxed)) return;
+    or_complain([&] {
+        if (is_event_name(event)) return submit({.level = level, .logger = logger, .event = event, .data = &data, .text = {}});
+        const json::value named{{"event", json::string(event)}, {"data", data}};
+        submit({.level = level, .logger = logger, .event = "invalid_event", .data = &named, .text = {}});
+    });
 }
 
 void log_message(Level level, std::string_view text, std::string_view logger) {
-    log_line(level, logger, [&](std::size_t limit) { return message_line(text, current_context(), limit); });
+    if (level < lowest.load(std::memory_order_relaxed)) return;
+    or_complain([&] { submit({.level = level, .logger = logger, .event = {}, .text = text}); });
 }
 
 }  // namespace recto

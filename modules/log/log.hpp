@@ -1,21 +1,27 @@
-// log.hpp - one rotating file that several processes share; each line tied to its request.
+// log.hpp - loggers, handlers and formats; each line tied to its request.
 //
-// log_event writes `asctime pid tid {"ev":…,"data":…,"txid":…,"uid":…}`, log_message `asctime pid tid text txid=… uid=…`; asctime is
-// UTC with microseconds and Z; txid and uid come from the current RequestContext and are left out when there is none (uid: when the
-// user is anonymous). A logger is a dotted name.
+// log_event writes `asctime pid tid {"ev":…,"data":…,"txid":…,"uid":…}`, log_message `asctime pid tid text txid=… uid=…` (or what the
+// handler's format makes of it); asctime is UTC with microseconds and Z; txid and uid come from the current RequestContext and are left
+// out when there is none (uid: when the user is anonymous).
+//
+// A logger is a dotted name: `recto.cache` has the level and the handlers of the nearest name above it that has any, in the end those of
+// the log itself. Handlers are files, which several processes share, and standard error.
 //
 // Errors:   none after LogSession is made. A line that can't be written is counted; when writing works again a `log.gap` event says how
-//           many were lost. LogSession throws when the folder can't be made or the file not opened at the start.
-// Threads:  safe to call from any thread and any number of processes with the same file. A session is not for the child of a fork().
-// Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record per process.
+//           many were lost. LogSession throws when a folder can't be made or a file not opened at the start, or a rule names no handler.
+// Threads:  safe to call from any thread and any number of processes with the same files. A session is not for the child of a fork().
+// Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record per process. 64 handlers.
 //           A program that may meet RLIMIT_FSIZE ignores SIGXFSZ; then it is a full disk.
-// Source:   Python's RotatingFileHandler for names (`recto.log.1` is the newest backup); CWE-117 for what is escaped.
+// Source:   Python's logging for loggers, handlers, propagation and RotatingFileHandler's names (`recto.log.1` is the newest backup);
+//           CWE-117 for what is escaped.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "util/json.hpp"
 #include "util/units.hpp"
@@ -26,13 +32,34 @@ enum class Level { debug, info, warning, error };
 
 [[nodiscard]] std::optional<Level> parse_level(std::string_view word);
 
-struct LogOptions {
-    std::filesystem::path file;
-    Level level = Level::info;
+struct LogHandler {
+    std::filesystem::path file = {};  // empty: standard error, with the prefixes of sd-daemon(3) if that is journald
+    Level level = Level::debug;
+    std::string format = "verbose";  // as LineFormat::parse takes it
     Size max_bytes{10u << 20};
     int backup_count = 10;
     Size max_record{64u << 10};
+    std::string name = "file";
 };
+
+// What is said of a logger and those below it.
+struct LoggerRule {
+    std::string logger;
+    std::optional<Level> level = {};         // empty: that of the name above
+    std::vector<std::string> handlers = {};  // beside those of the name above
+    bool propagate = true;                   // off: without those of the name above
+};
+
+struct LogOptions {
+    Level level = Level::info;
+    std::vector<std::string> root_handlers;  // names of handlers
+    std::vector<LogHandler> handlers;
+    std::vector<LoggerRule> loggers = {};
+    std::filesystem::path runtime_dir = {};  // where LogLevels lie; empty: nobody changes levels while we run
+};
+
+// All of it to one file.
+[[nodiscard]] LogOptions log_to(LogHandler file, Level level = Level::info);
 
 // Logging works while it lives; before and after, what is logged goes to stderr from warning on. One at a time in a process.
 class LogSession {
@@ -43,14 +70,14 @@ public:
     LogSession& operator=(const LogSession&) = delete;
 
 private:
-    struct Sink;
-    std::unique_ptr<Sink> sink_;
+    class Impl;
+    std::unique_ptr<Impl> impl_;
 };
 
 inline constexpr std::string_view kDefaultLogger = "recto";
 
 // Under 20 ns when the answer is no: ask before building expensive data.
-[[nodiscard]] bool log_enabled(Level level);
+[[nodiscard]] bool log_enabled(Level level, std::string_view logger = kDefaultLogger);
 
 // `event` is of [a-z0-9._-], 1 to 64 characters; anything else is logged as "invalid_event" with the name in the data.
 void log_event(std::string_view event, const json::value& data = {}, std::string_view logger = kDefaultLogger, Level level = Level::info);

@@ -2,10 +2,10 @@
 
 #include <cassert>
 #include <cerrno>
+#include <ctime>
 #include <exception>
 #include <optional>
 #include <stdexcept>
-#include <ctime>
 #include <thread>
 #include <utility>
 

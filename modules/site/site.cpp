@@ -13,6 +13,32 @@ Config prepared(Config config) {
     return config;
 }
 
+LogHandler file_handler(const Config& config) {
+    return {.file = config.log_file,
+            .format = config.log_format,
+            .max_bytes = config.log_max_bytes,
+            .backup_count = config.log_backup_count,
+            .max_record = config.log_max_record};
+}
+
+LogHandler stderr_handler(const Config& config) {
+    return {
+        .level = *parse_level(config.log_stderr_level), .format = config.log_format, .max_record = config.log_max_record, .name = "stderr"};
+}
+
+// What it doesn't say is as in [log].
+LogHandler own_handler(const Config& config, const std::string& name, const HandlerSection& section) {
+    auto handler = file_handler(config);
+    handler.name = name;
+    handler.file = *section.file;
+    if (section.level) handler.level = *parse_level(*section.level);
+    if (section.format) handler.format = *section.format;
+    if (section.max_bytes) handler.max_bytes = *section.max_bytes;
+    if (section.backup_count) handler.backup_count = *section.backup_count;
+    if (section.max_record) handler.max_record = *section.max_record;
+    return handler;
+}
+
 Representation representation_of(std::string_view word) {
     if (word == "ring16") return Representation::ring16;
     return word == "windows" ? Representation::windows : Representation::ring32;
@@ -31,11 +57,18 @@ ThrottlePolicy throttle_policy(const Config& config, const std::string& scope, R
 }  // namespace
 
 LogOptions log_options(const Config& config) {
-    return {.file = config.log_file,
-            .level = *parse_level(config.log_level),
-            .max_bytes = config.log_max_bytes,
-            .backup_count = config.log_backup_count,
-            .max_record = config.log_max_record};
+    LogOptions options{.level = *parse_level(config.log_level),
+                       .root_handlers = config.log_handlers,
+                       .handlers = {file_handler(config), stderr_handler(config)},
+                       .loggers = {},
+                       .runtime_dir = config.runtime_dir};
+    for (const auto& [name, section] : config.handlers) options.handlers.push_back(own_handler(config, name, section));
+    for (const auto& [name, section] : config.loggers)
+        options.loggers.push_back({.logger = name,
+                                   .level = section.level ? parse_level(*section.level) : std::nullopt,
+                                   .handlers = section.handlers.value_or(std::vector<std::string>()),
+                                   .propagate = section.propagate != "off"});
+    return options;
 }
 
 StoreOptions store_options(const Config& config) {
@@ -82,7 +115,7 @@ Exempt exempt_of(Site& site) {
     for (const auto& name : site.config.throttle_exempt_users) {
         const auto user = std::ranges::find(users, name, &User::name);
         if (user == users.end())
-            log_message(Level::warning, "[throttle] exempt_users: there is no user " + name);
+            log_message(Level::warning, "[throttle] exempt_users: there is no user " + name, "recto.throttle");
         else
             ids.push_back(user->id);
     }

@@ -45,7 +45,7 @@ void log_from_two_threads() {
 
 int main() {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
 
     log_blogs(1000, Level::info);
     std::printf("disabled event    %8.1f ns\n", each(kLines, [] { log_blogs(kLines, Level::debug); }));

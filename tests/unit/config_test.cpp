@@ -233,7 +233,7 @@ BOOST_AUTO_TEST_CASE(the_shape_of_a_line_is_checked) {
 BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
     const auto keys = keys_of("cache");
     const auto cache = " Known: " + keys;
-    const auto sections = "site, server, store, cache, throttle, log, view NAME, scope NAME, model NAME"s;
+    const auto sections = "site, server, store, cache, throttle, log, view NAME, scope NAME, model NAME, handler NAME, logger NAME"s;
     const auto views = "blogs.by_author, blog, blog.detail, blog2"s;
     const Case cases[] = {
         {"[cache]\ntimeuot = 80ms", "recto.ini:2: [cache] timeuot = 80ms: unknown name, did you mean timeout?" + cache},
@@ -279,7 +279,7 @@ BOOST_AUTO_TEST_CASE(a_model_s_mistakes_are_told) {
         {"[model]", "recto.ini:1: [model]: expected the name of a model, such as [model auth.user] or [model auth.*]"},
         {"[modle auth.user]",
          "recto.ini:1: [modle auth.user]: unknown section, did you mean model NAME? Known: site, server, store, cache, "
-         "throttle, log, view NAME, scope NAME, model NAME"},
+         "throttle, log, view NAME, scope NAME, model NAME, handler NAME, logger NAME"},
         {"[model auth.user]\nops = get, fecth", "recto.ini:2: [model auth.user] ops = get, fecth: " + ops},
         {"[model auth.user]\nops = get,,fetch", "recto.ini:2: [model auth.user] ops = get,,fetch: " + ops},
         {"[model auth.user]\nops =", "recto.ini:2: [model auth.user] ops = : " + ops},
@@ -351,6 +351,8 @@ BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
 std::string another_value(const Option& option) {
     if (option.allowed == kServerList) return "a:1";
     if (option.allowed == kNetworkList) return "10.0.0.0/8";
+    if (option.allowed == kHandlerList) return "stderr";
+    if (option.allowed == kLineFormat) return "json";
     for (const auto& word : split_list(option.allowed, '|'))
         if (option.allowed.find('|') != std::string_view::npos && word != option.initial) return word;
     return "/elsewhere";
@@ -368,6 +370,42 @@ BOOST_AUTO_TEST_CASE(each_row_sets_its_own_field) {
     }
     for (std::size_t i = 0; i < configs.size(); ++i)
         for (std::size_t j = 0; j < i; ++j) BOOST_TEST((configs[i] != configs[j]), "rows " << i << " and " << j);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_has_handlers_and_loggers_of_ones_own) {
+    const auto config = config_of(
+        "[site]\ndata = /d\n[log]\nhandlers = file, own\nformat = {asctime} {levelname} {message}\n"
+        "[handler own]\nfile = logs/own.log\nlevel = warning\nformat = json\nmax_bytes = 1MB\nbackup_count = 2\nmax_record = 4KB\n"
+        "[logger recto.cache]\nlevel = debug\nhandlers = own, stderr\npropagate = off\n[logger other]\nhandlers = none\n");
+    BOOST_TEST(config.log_handlers == (std::vector<std::string>{"file", "own"}), boost::test_tools::per_element());
+    BOOST_TEST(config.log_format == "{asctime} {levelname} {message}");
+    BOOST_TEST((config.handlers.at("own") == HandlerSection{.file = "/d/logs/own.log",
+                                                            .level = "warning",
+                                                            .format = "json",
+                                                            .max_bytes = Size{1u << 20},
+                                                            .backup_count = 2,
+                                                            .max_record = Size{4096}}));
+    BOOST_TEST((config.loggers.at("recto.cache") ==
+                LoggerSection{.level = "debug", .handlers = std::vector{"own"s, "stderr"s}, .propagate = "off"}));
+    BOOST_TEST((config.loggers.at("other") == LoggerSection{.handlers = std::vector<std::string>{}}));
+}
+
+BOOST_AUTO_TEST_CASE(the_mistakes_of_handlers_and_loggers_are_told) {
+    const auto format = "expected verbose, json, ecs or a pattern with {message}"s;
+    const Case cases[] = {
+        {"[handler]\n", "recto.ini:1: [handler]: expected a name of a-z, 0-9 and _ . -, such as [handler slow]"},
+        {"[handler file]\nlevel = info\n", "recto.ini:1: [handler file]: this handler is set in [log]"},
+        {"[handler own]\nlevel = info\n", "recto.ini:1: [handler own]: needs a file"},
+        {"[handler own]\nfile = o\nmax_bytes = 64KB\n",
+         "recto.ini:1: [handler own]: expected max_bytes of at least 4 times max_record (64KB)"},
+        {"[log]\nhandlers = file, own\n", "recto.ini:2: [log] handlers = file, own: there is no handler own; known: file, stderr"},
+        {"[logger recto]\nhandlers = stder\n",
+         "recto.ini:2: [logger recto] handlers = stder: there is no handler stder, did you mean stderr? Known: file, stderr"},
+        {"[logger Recto]\n", "recto.ini:1: [logger Recto]: expected a name of a-z, 0-9 and _ . -, such as [logger recto.cache]"},
+        {"[log]\nformat = {asctime}\n", "recto.ini:2: [log] format = {asctime}: " + format + ", such as verbose"},
+        {"[log]\nformat = {nothing} {message}\n", "recto.ini:2: [log] format = {nothing} {message}: " + format + ", such as verbose"},
+        {"[log]\nformat = {message\n", "recto.ini:2: [log] format = {message: " + format + ", such as verbose"}};
+    check_mistakes(cases);
 }
 
 BOOST_AUTO_TEST_CASE(a_model_has_ops_a_timeout_and_a_lock) {

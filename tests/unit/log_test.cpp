@@ -1,6 +1,5 @@
 #define BOOST_TEST_MODULE log
 #include "log/log.hpp"
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -25,7 +24,9 @@
 #include <unistd.h>
 #include <boost/test/unit_test.hpp>
 
+#include "log/levels.hpp"
 #include "log/meter.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/context.hpp"
 #include "util/file.hpp"
@@ -215,7 +216,7 @@ BOOST_AUTO_TEST_CASE(a_line_is_time_pid_tid_and_the_event_with_its_request) {
     const TemporaryFolder folder;
     const auto file = folder / "recto.log";
     {
-        const LogSession session({.file = file});
+        const LogSession session(log_to({.file = file}));
         log_event("outside", {{"a", 1}});
         RequestContext context{"0123456789abcdef", "203.0.113.9", {}};
         const ContextScope scope(context);
@@ -245,7 +246,7 @@ BOOST_AUTO_TEST_CASE(a_line_is_time_pid_tid_and_the_event_with_its_request) {
 
 BOOST_AUTO_TEST_CASE(the_time_is_utc_and_never_goes_back_within_a_thread) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     for (int i = 0; i < 2000; ++i) log_event("tick");
     const auto lines = lines_of(read_file(folder / "recto.log"));
     BOOST_REQUIRE(lines.size() == 2000u);
@@ -258,7 +259,7 @@ BOOST_AUTO_TEST_CASE(what_is_below_the_level_is_not_written) {
     const std::pair<const char*, std::size_t> expected[] = {{"debug", 4}, {"info", 3}, {"warning", 2}, {"error", 1}};
     for (const auto& [word, count] : expected) BOOST_TEST_CONTEXT(word) {
             fs::remove(file);
-            const LogSession session({.file = file, .level = parse_level(word).value()});
+            const LogSession session(log_to({.file = file}, parse_level(word).value()));
             for (const auto level : {Level::debug, Level::info, Level::warning, Level::error}) {
                 log_event("event", {}, kDefaultLogger, level);
                 BOOST_TEST(log_enabled(level) == (level >= parse_level(word).value()));
@@ -268,6 +269,153 @@ BOOST_AUTO_TEST_CASE(what_is_below_the_level_is_not_written) {
     for (const auto* word : {"", "Info", "warn", "off", "info "}) BOOST_TEST(!parse_level(word));
 }
 
+BOOST_AUTO_TEST_CASE(a_logger_has_the_level_and_the_handlers_of_the_nearest_name_above_it) {
+    const TemporaryFolder folder;
+    const auto all = folder / "all.log", cache = folder / "cache.log", bad = folder / "bad.log";
+    const LogSession session(LogOptions{
+        .level = Level::info,
+        .root_handlers = {"all"},
+        .handlers = {{.file = all, .name = "all"}, {.file = cache, .name = "cache"}, {.file = bad, .level = Level::error, .name = "bad"}},
+        .loggers = {{.logger = "recto.cache", .level = Level::debug, .handlers = {"cache"}},
+                    {.logger = "recto.cache.quiet", .level = Level::error, .handlers = {"bad"}, .propagate = false},
+                    {.logger = "recto.other", .handlers = {"bad"}}}});
+    for (const auto* const logger :
+         {"recto", "recto.cache", "recto.cache.deep.er", "recto.cache.quiet", "recto.cached", "recto.other", "else"})
+        for (const auto level : {Level::debug, Level::info, Level::error}) log_message(level, logger, logger);
+    const auto count = [](const fs::path& file, const std::string& logger) {
+        return std::ranges::count(lines_of(read_file(file)), logger, [](const auto& line) { return body_of(line); });
+    };
+    const std::tuple<const char*, int, int, int> expected[] = {{"recto", 2, 0, 0},
+                                                               {"recto.cache", 3, 3, 0},
+                                                               {"recto.cache.deep.er", 3, 3, 0},
+                                                               {"recto.cache.quiet", 0, 0, 1},
+                                                               {"recto.cached", 2, 0, 0},
+                                                               {"recto.other", 2, 0, 1},
+                                                               {"else", 2, 0, 0}};
+    for (const auto& [logger, in_all, in_cache, in_bad] : expected) BOOST_TEST_CONTEXT(logger) {
+            BOOST_TEST(count(all, logger) == in_all);
+            BOOST_TEST(count(cache, logger) == in_cache);
+            BOOST_TEST(count(bad, logger) == in_bad);
+        }
+    BOOST_TEST(log_enabled(Level::debug, "recto.cache.deep.er"));
+    BOOST_TEST(!log_enabled(Level::debug, "recto"));
+    BOOST_TEST(!log_enabled(Level::info, "recto.cache.quiet"));
+}
+
+BOOST_AUTO_TEST_CASE(a_rule_that_names_no_handler_is_an_exception) {
+    const TemporaryFolder folder;
+    auto options = log_to({.file = folder / "recto.log"});
+    options.loggers = {{.logger = "recto", .handlers = {"nothing"}}};
+    BOOST_CHECK_THROW(LogSession{options}, std::runtime_error);
+    const LogSession possible(log_to({.file = folder / "recto.log"}));
+}
+
+BOOST_AUTO_TEST_CASE(a_level_changes_while_processes_run_and_back) {
+    const TemporaryFolder folder;
+    auto options = log_to({.file = folder / "recto.log"});
+    options.runtime_dir = folder / "run";
+    const LogSession session(options);
+    const auto child = in_child([&] {  // another process, as the operator's program is
+        auto levels = LogLevels::open(folder / "run");
+        levels.set("recto.cache", Level::debug);
+        levels.set("recto", Level::error);
+    });
+    BOOST_REQUIRE(exit_status(child) == 0);
+    BOOST_TEST(eventually([] { return log_enabled(Level::debug, "recto.cache") && !log_enabled(Level::warning, "recto"); }, 5s));
+    BOOST_TEST(log_enabled(Level::info, "else"));
+    auto levels = LogLevels::open(folder / "run");
+    BOOST_TEST((levels.all() == std::map<std::string, Level>{{"recto", Level::error}, {"recto.cache", Level::debug}}));
+    levels.set("recto.cache", {});
+    levels.set("recto", {});
+    BOOST_TEST(eventually([] { return !log_enabled(Level::debug, "recto.cache") && log_enabled(Level::info, "recto"); }, 5s));
+}
+
+namespace {
+
+// What one event and one message look like.
+Lines formatted(const std::string& format, std::size_t max_record = 64u << 10) {
+    const TemporaryFolder folder;
+    const LogSession session(log_to({.file = folder / "recto.log", .format = format, .max_record = Size{max_record}}));
+    const RequestContext context{.txid = "abc", .address = "192.0.2.1", .user_id = 12};
+    const ContextScope scope(context);
+    log_event("post.saved", {{"id", 7}, {"token", "x"}, {"text", std::string(max_record, '"')}}, "recto.blog", Level::warning);
+    log_message(Level::info, "a \"quoted\"\nmessage " + std::string(max_record, '"'), "recto.blog");
+    return lines_of(read_file(folder / "recto.log"));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(json_and_ecs_lines_are_objects_with_all_there_is_to_know) {
+    const auto pid = static_cast<std::int64_t>(::getpid()), tid = static_cast<std::int64_t>(::gettid());
+    const auto json_lines = formatted("json"), ecs_lines = formatted("ecs");
+    BOOST_REQUIRE(json_lines.size() == 2u);
+    BOOST_REQUIRE(ecs_lines.size() == 2u);
+    auto event = json::parse(json_lines[0]).as_object(), message = json::parse(json_lines[1]).as_object();
+    BOOST_TEST(event.at("time").as_string().size() == std::strlen("2026-11-22T20:30:16.123456Z"));
+    BOOST_TEST(event.at("time").as_string()[10] == 'T');
+    for (auto* const line : {&event, &message}) line->erase("time"), line->erase("data"), line->erase("cut"), line->erase("msg");
+    BOOST_TEST(event == (json::object{{"level", "warning"},
+                                      {"logger", "recto.blog"},
+                                      {"pid", pid},
+                                      {"tid", tid},
+                                      {"ev", "post.saved"},
+                                      {"txid", "abc"},
+                                      {"uid", 12}}));
+    BOOST_TEST(message ==
+               (json::object{{"level", "info"}, {"logger", "recto.blog"}, {"pid", pid}, {"tid", tid}, {"txid", "abc"}, {"uid", 12}}));
+
+    auto ecs = json::parse(ecs_lines[0]).as_object();
+    for (const auto* const required : {"@timestamp", "log.level", "message", "ecs.version"}) BOOST_TEST(ecs.contains(required), required);
+    BOOST_TEST(ecs.at("event.action") == "post.saved");
+    BOOST_TEST(ecs.at("trace.id") == "abc");
+    BOOST_TEST(ecs.at("user.id") == "12");
+    BOOST_TEST(json::parse(ecs_lines[1]).at("message").as_string().starts_with("a \"quoted\"\nmessage "));
+}
+
+BOOST_AUTO_TEST_CASE(a_line_of_any_format_is_cut_to_max_record_and_stays_whole) {
+    for (const auto* const format : {"json", "ecs", "verbose", "{message} {levelname}"}) BOOST_TEST_CONTEXT(format)
+    for (const auto& line : formatted(format, 1000)) {
+        BOOST_TEST(line.size() + 1 <= 1000u);
+        BOOST_TEST(line.size() > 900u);
+        BOOST_TEST(line.find("cut") != std::string::npos);
+        if (format[0] == 'j' || format[0] == 'e') BOOST_CHECK_NO_THROW((void)json::parse(line));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(a_pattern_has_pythons_names) {
+    const TemporaryFolder folder;
+    const LogSession session(log_to({.file = folder / "recto.log", .format = "[{levelname}] {name} {txid}/{uid}: {message}"}));
+    log_message(Level::warning, "outside");
+    const RequestContext context{.txid = "abc", .address = {}, .user_id = 12};
+    const ContextScope scope(context);
+    log_event("inside", 1, "recto.x");
+    BOOST_TEST(lines_of(read_file(folder / "recto.log")) ==
+                   (Lines{"[WARNING] recto -/-: outside", R"([INFO] recto.x abc/12: {"ev":"inside","data":1,"txid":"abc","uid":12})"}),
+               boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(standard_error_gets_priorities_if_it_is_the_journal) {
+    const TemporaryFolder folder;
+    const auto output = folder / "stderr";
+    for (const bool is_journal : {true, false}) {
+        BOOST_REQUIRE(exit_status(in_child([&] {
+                          const ErrorOutput redirected(output);
+                          struct stat status {};
+                          ::fstat(STDERR_FILENO, &status);
+                          const auto stream = std::to_string(status.st_dev) + ':' + std::to_string(status.st_ino + (is_journal ? 0 : 1));
+                          ::setenv("JOURNAL_STREAM", stream.c_str(), 1);
+                          const LogSession session(
+                              LogOptions{.level = Level::info,
+                                         .root_handlers = {"stderr"},
+                                         .handlers = {{.level = Level::info, .format = "{message}", .name = "stderr"}}});
+                          for (const auto level : {Level::info, Level::warning, Level::error}) log_message(level, "m");
+                      })) == 0);
+        BOOST_TEST(lines_of(read_file(output)) == (is_journal ? Lines{"<6>m", "<4>m", "<3>m"} : Lines{"m", "m", "m"}),
+                   boost::test_tools::per_element());
+        fs::remove(output);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(without_a_session_warnings_go_to_standard_error) {
     const TemporaryFolder folder;
     const auto output = folder / "stderr";
@@ -275,7 +423,7 @@ BOOST_AUTO_TEST_CASE(without_a_session_warnings_go_to_standard_error) {
                       const ErrorOutput redirected(output);
                       log_event("before", {}, kDefaultLogger, Level::info);
                       log_event("before", {}, kDefaultLogger, Level::warning);
-                      { const LogSession session({.file = folder / "recto.log"}); }
+                      { const LogSession session(log_to({.file = folder / "recto.log"})); }
                       log_message(Level::error, "after");
                       log_message(Level::info, "after");
                   })) == 0);
@@ -291,15 +439,15 @@ BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_at_the_start_is_an_exception_wi
     write_text(folder / "file", "x");
     fs::create_directory(folder / "folder");
     for (const auto& path : {folder / "file" / "recto.log", folder / "folder"}) BOOST_TEST_CONTEXT(path)
-    BOOST_CHECK_EXCEPTION(LogSession({.file = path}), std::system_error,
+    BOOST_CHECK_EXCEPTION(LogSession(log_to({.file = path})), std::system_error,
                           [&](const auto& problem) { return std::string(problem.what()).find(folder.path()) != std::string::npos; });
-    const LogSession possible({.file = folder / "a" / "b" / "recto.log"});
+    const LogSession possible(log_to({.file = folder / "a" / "b" / "recto.log"}));
     BOOST_TEST((fs::status(folder / "a" / "b").permissions() == static_cast<fs::perms>(0750)));
 }
 
 BOOST_AUTO_TEST_CASE(an_event_name_that_is_not_one_is_logged_as_data) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     const std::string longest(64, 'a');
     for (const auto& name : {std::string("get_blogs.by-author2"), longest}) log_event(name);
     for (const auto& name :
@@ -316,7 +464,7 @@ BOOST_AUTO_TEST_CASE(an_event_name_that_is_not_one_is_logged_as_data) {
 
 BOOST_AUTO_TEST_CASE(secrets_are_masked_at_any_depth) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     for (const auto* key : {"password", "token", "cookie", "authorization", "csrf", "Set-Cookie", "new_password", "csrfmiddlewaretoken",
                             "HTTP_AUTHORIZATION", "X-CSRFToken", "client_secret"}) {
         const json::value secret{{key, "hush"}};
@@ -333,7 +481,7 @@ BOOST_AUTO_TEST_CASE(secrets_are_masked_at_any_depth) {
 // G7
 BOOST_AUTO_TEST_CASE(random_bytes_never_break_a_line) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log", .max_record = Size{1024}});
+    const LogSession session(log_to({.file = folder / "recto.log", .max_record = Size{1024}}));
     std::mt19937 random(7);  // NOLINT: the same bytes in each run
     const auto bytes = [&](std::size_t most) {
         std::string text(random() % (most + 1), '\0');
@@ -390,7 +538,7 @@ void check_message(const std::string& line, const std::string& text) {
 // G5
 BOOST_AUTO_TEST_CASE(a_record_is_cut_where_it_would_be_too_long_and_says_so) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log", .max_record = Size{1000}});
+    const LogSession session(log_to({.file = folder / "recto.log", .max_record = Size{1000}}));
     // As they stand, and as they look in a message.
     const std::pair<const char*, const char*> units[] = {{"a", "a"},
                                                          {"\"", "\""},
@@ -421,7 +569,7 @@ BOOST_AUTO_TEST_CASE(a_record_is_cut_where_it_would_be_too_long_and_says_so) {
 
 BOOST_AUTO_TEST_CASE(fifty_megabytes_in_one_event_are_one_line_of_the_usual_limit) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log", .max_bytes = Size{256u << 10}});
+    const LogSession session(log_to({.file = folder / "recto.log", .max_bytes = Size{256u << 10}}));
     log_event("small", {{"n", 1}});
     log_event("huge", json::string(50u << 20, 'x'));
     log_event("small", {{"n", 2}});
@@ -436,7 +584,7 @@ BOOST_AUTO_TEST_CASE(fifty_megabytes_in_one_event_are_one_line_of_the_usual_limi
 BOOST_AUTO_TEST_CASE(a_line_longer_than_the_file_may_be_has_a_file_of_its_own) {
     const TemporaryFolder folder;
     const auto file = folder / "recto.log";
-    const LogSession session({.file = file, .max_bytes = Size{100}, .backup_count = 20});
+    const LogSession session(log_to({.file = file, .max_bytes = Size{100}, .backup_count = 20}));
     for (int i = 0; i < 10; ++i) log_event("wide", {{"n", i}, {"text", json::string(200, 'x')}});
     BOOST_TEST(backup_numbers(file).size() == 9u);
     BOOST_TEST(all_lines(file).size() == 10u);
@@ -446,8 +594,8 @@ BOOST_AUTO_TEST_CASE(a_line_longer_than_the_file_may_be_has_a_file_of_its_own) {
 BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_order) {
     const TemporaryFolder folder;
     const Counters logged;
-    const LogOptions options{
-        .file = folder / "logs" / "recto.log", .max_bytes = Size{40'000}, .backup_count = 400, .max_record = Size{512}};
+    const LogOptions options =
+        log_to({.file = folder / "logs" / "recto.log", .max_bytes = Size{40'000}, .backup_count = 400, .max_record = Size{512}});
     constexpr int kProcesses = 4;
     constexpr std::int64_t kLines = 2500;
 
@@ -455,7 +603,7 @@ BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_orde
     for (int process = 0; process < kProcesses; ++process) writers.push_back(start_writers(options, process, kLines, logged));
     for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);
 
-    const auto numbers = numbers_in(options.file);
+    const auto numbers = numbers_in(options.handlers[0].file);
     BOOST_TEST(numbers.malformed == 0u);
     BOOST_TEST(numbers.of_writer.size() == static_cast<std::size_t>(kProcesses * kThreads));
     for (const auto& [writer, list] : numbers.of_writer) BOOST_TEST_CONTEXT("writer " << writer) {
@@ -463,23 +611,24 @@ BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_orde
             BOOST_TEST(list.front() == 0);
             BOOST_TEST(counts_up(list));
         }
-    BOOST_TEST(backup_numbers(options.file).size() > 30u);
-    BOOST_TEST(largest_file(options.file) <= 40'000u + kProcesses * 512u);
+    BOOST_TEST(backup_numbers(options.handlers[0].file).size() > 30u);
+    BOOST_TEST(largest_file(options.handlers[0].file) <= 40'000u + kProcesses * 512u);
 }
 
 BOOST_AUTO_TEST_CASE(exactly_backup_count_backups_are_kept_and_they_are_the_newest_lines) {
     const TemporaryFolder folder;
     const Counters logged;
-    const LogOptions options{.file = folder / "recto.log", .max_bytes = Size{20'000}, .backup_count = 5, .max_record = Size{512}};
+    const LogOptions options =
+        log_to({.file = folder / "recto.log", .max_bytes = Size{20'000}, .backup_count = 5, .max_record = Size{512}});
     constexpr std::int64_t kLines = 1500;
 
     std::vector<pid_t> writers;
     for (int process = 0; process < 4; ++process) writers.push_back(start_writers(options, process, kLines, logged));
     for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);
 
-    BOOST_TEST(backup_numbers(options.file) == std::vector({1, 2, 3, 4, 5}), boost::test_tools::per_element());
-    BOOST_TEST(largest_file(options.file) <= 20'000u + 4u * 512u);
-    const auto numbers = numbers_in(options.file);
+    BOOST_TEST(backup_numbers(options.handlers[0].file) == std::vector({1, 2, 3, 4, 5}), boost::test_tools::per_element());
+    BOOST_TEST(largest_file(options.handlers[0].file) <= 20'000u + 4u * 512u);
+    const auto numbers = numbers_in(options.handlers[0].file);
     BOOST_TEST(numbers.malformed == 0u);
     std::size_t finished = 0;
     for (const auto& [writer, list] : numbers.of_writer) {
@@ -494,7 +643,8 @@ BOOST_AUTO_TEST_CASE(exactly_backup_count_backups_are_kept_and_they_are_the_newe
 BOOST_AUTO_TEST_CASE(processes_killed_at_any_moment_lose_nothing_that_was_logged) {
     const TemporaryFolder folder;
     const Counters logged;
-    const LogOptions options{.file = folder / "recto.log", .max_bytes = Size{300'000}, .backup_count = 3000, .max_record = Size{512}};
+    const LogOptions options =
+        log_to({.file = folder / "recto.log", .max_bytes = Size{300'000}, .backup_count = 3000, .max_record = Size{512}});
     constexpr int kKills = 50;
     std::mt19937 random(2);  // NOLINT
 
@@ -518,10 +668,10 @@ BOOST_AUTO_TEST_CASE(processes_killed_at_any_moment_lose_nothing_that_was_logged
     BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
     while (!running.empty()) kill_one();
 
-    const auto numbers = numbers_in(options.file);
+    const auto numbers = numbers_in(options.handlers[0].file);
     BOOST_TEST(numbers.malformed <= static_cast<std::size_t>(started));
-    BOOST_TEST(backup_numbers(options.file).size() > 10u);
-    BOOST_TEST(backup_numbers(options.file).back() < 3000);
+    BOOST_TEST(backup_numbers(options.handlers[0].file).size() > 10u);
+    BOOST_TEST(backup_numbers(options.handlers[0].file).back() < 3000);
     for (int writer = 0; writer < started * kThreads; ++writer) BOOST_TEST_CONTEXT("writer " << writer) {
             const auto found = numbers.of_writer.find(writer);
             const auto list = found == numbers.of_writer.end() ? std::vector<std::int64_t>{} : found->second;
@@ -542,7 +692,7 @@ BOOST_AUTO_TEST_CASE(a_rotation_that_died_half_way_is_healed_by_the_next) {
             for (int i = 0; i < dead_after; ++i) fs::rename(i == 4 ? file : backup(file, 4 - i), backup(file, 5 - i));
             const auto before = all_lines(file);
             {
-                const LogSession session({.file = file, .max_bytes = Size{120}, .backup_count = 5});
+                const LogSession session(log_to({.file = file, .max_bytes = Size{120}, .backup_count = 5}));
                 log_event("next");
             }
             auto after = all_lines(file);
@@ -559,7 +709,7 @@ BOOST_AUTO_TEST_CASE(the_oldest_backup_goes_also_after_many_restarts) {
     const auto file = folder / "recto.log";
     std::int64_t number = 0;
     for (int restart = 0; restart < 20; ++restart) {
-        const LogSession session({.file = file, .max_bytes = Size{1000}, .backup_count = 3});
+        const LogSession session(log_to({.file = file, .max_bytes = Size{1000}, .backup_count = 3}));
         for (int i = 0; i < 25; ++i) log_event("number", {{"writer", 0}, {"number", number++}});
         const auto numbers = numbers_in(file);
         BOOST_TEST(numbers.malformed == 0u);
@@ -583,7 +733,7 @@ BOOST_AUTO_TEST_CASE(a_full_disk_costs_exactly_the_lines_that_the_gap_tells) {
                       rlimit limit{};
                       ::getrlimit(RLIMIT_FSIZE, &limit);
                       const rlimit tight{20'050, limit.rlim_max};
-                      const LogSession session({.file = file});
+                      const LogSession session(log_to({.file = file}));
                       Counter ignored;
                       ::setrlimit(RLIMIT_FSIZE, &tight);
                       log_numbers(0, kFull, ignored);
@@ -647,7 +797,7 @@ BOOST_AUTO_TEST_CASE(lines_arrive_again_soon_after_a_disaster) {
             const auto file = logs / "recto.log";
             BOOST_REQUIRE(exit_status(in_child([&] {
                               const ErrorOutput redirected(folder / "stderr");
-                              const LogSession session({.file = file});
+                              const LogSession session(log_to({.file = file}));
                               log_event("before");
                               disaster.strike(logs);
                               for (int i = 0; i < 5; ++i) std::this_thread::sleep_for(30ms), log_event("during");
@@ -667,7 +817,7 @@ BOOST_AUTO_TEST_CASE(lines_that_had_nowhere_to_go_are_counted) {
     const auto logs = folder / "logs";
     BOOST_REQUIRE(exit_status(in_child([&] {
                       const ErrorOutput redirected(folder / "stderr");
-                      const LogSession session({.file = logs / "recto.log"});
+                      const LogSession session(log_to({.file = logs / "recto.log"}));
                       fs::remove_all(logs);
                       write_text(logs, "x");
                       std::this_thread::sleep_for(150ms);
@@ -685,7 +835,7 @@ BOOST_AUTO_TEST_CASE(lines_that_had_nowhere_to_go_are_counted) {
 BOOST_AUTO_TEST_CASE(half_a_line_of_before_the_start_is_ended) {
     const TemporaryFolder folder;
     write_text(folder / "recto.log", "half a li");
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     log_event("first");
     const auto lines = lines_of(read_file(folder / "recto.log"));
     BOOST_REQUIRE(lines.size() == 2u);
@@ -696,7 +846,7 @@ BOOST_AUTO_TEST_CASE(half_a_line_of_before_the_start_is_ended) {
 BOOST_AUTO_TEST_CASE(half_a_line_of_a_process_killed_while_writing_costs_no_line_of_another) {
     const TemporaryFolder folder;
     const auto file = folder / "recto.log";
-    const LogSession session({.file = file});
+    const LogSession session(log_to({.file = file}));
     log_event("number", {{"writer", 0}, {"number", 0}});
 
     struct stat status {};
@@ -717,7 +867,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_process_that_holds_the_lock_does_not_stop_the_oth
     const auto file = folder / "recto.log";
     BOOST_REQUIRE(exit_status(in_child([&] {
                       const ErrorOutput redirected(folder / "stderr");
-                      const LogSession session({.file = file, .max_bytes = Size{2000}});
+                      const LogSession session(log_to({.file = file, .max_bytes = Size{2000}}));
                       Counter ignored;
                       log_numbers(0, 3, ignored);
                       const auto lock = FileLock::wait(folder / ".recto.log.lock", FileLock::Mode::exclusive);
@@ -731,7 +881,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_process_that_holds_the_lock_does_not_stop_the_oth
 // G8
 BOOST_AUTO_TEST_CASE(a_request_never_appears_in_the_line_of_another) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     constexpr int kRequests = 1000;
     const auto serve = [](int thread) {
         for (int request = 0; request < kRequests; ++request) {
@@ -760,11 +910,11 @@ BOOST_AUTO_TEST_CASE(a_child_has_its_own_pid_in_its_lines) {
     const TemporaryFolder folder;
     const auto file = folder / "recto.log";
     {
-        const LogSession session({.file = file});
+        const LogSession session(log_to({.file = file}));
         log_event("parent");
     }
     const auto child = in_child([&] {
-        const LogSession session({.file = file});
+        const LogSession session(log_to({.file = file}));
         log_event("child");
     });
     BOOST_REQUIRE(exit_status(child) == 0);
@@ -776,7 +926,7 @@ BOOST_AUTO_TEST_CASE(a_child_has_its_own_pid_in_its_lines) {
 
 BOOST_AUTO_TEST_CASE(a_thread_that_never_logged_may_fork) {
     const TemporaryFolder folder;
-    const LogSession session({.file = folder / "recto.log"});
+    const LogSession session(log_to({.file = folder / "recto.log"}));
     log_event("parent");
     int status = -1;
     std::thread([&] { status = exit_status(in_child([] {})); }).join();

@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_was_restarted_meanwhile_is_used_at_once) {
 
 BOOST_AUTO_TEST_CASE(a_dead_server_costs_nothing_and_is_logged_when_it_dies_and_when_it_is_back) {
     const TemporaryFolder folder;
-    const LogSession log({.file = folder / "log" / "recto.log"});
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
     MemcachedServer server(folder / "m");
     Memcached memcached({server.address()}, kPatient);
     BOOST_REQUIRE(memcached.set("key", "value", 60s));
@@ -246,7 +246,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_stops_and_goes_never_gives_the_value_of_anoth
 
 BOOST_AUTO_TEST_CASE(what_is_too_large_is_refused_and_the_server_stays_up) {
     const TemporaryFolder folder;
-    const LogSession log({.file = folder / "log" / "recto.log"});
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
     const MemcachedServer server(folder / "m");
     Memcached memcached({server.address()}, kPatient);
     BOOST_REQUIRE(memcached.set("key", "small", 60s));
@@ -404,7 +404,7 @@ BOOST_AUTO_TEST_CASE(who_knows_it_gets_what_was_set) {
 
 BOOST_AUTO_TEST_CASE(who_does_not_know_it_finds_a_server_that_is_down) {
     const TemporaryFolder folder;
-    const LogSession log({.file = folder / "log" / "recto.log"});
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
     const SaslMemcachedServer server(folder / "sasl", "recto", "right");
     const std::pair<std::string, std::string> logins[] = {{"recto", "wrong"}, {"nobody", "right"}, {"", ""}};
     int down = 0;
@@ -429,7 +429,7 @@ BOOST_AUTO_TEST_CASE(who_does_not_know_it_finds_a_server_that_is_down) {
 
 BOOST_AUTO_TEST_CASE(a_server_that_dies_is_logged_in_to_again) {
     const TemporaryFolder folder;
-    const LogSession log({.file = folder / "log" / "recto.log"});
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
     SaslMemcachedServer server(folder / "sasl", "recto", "hunter2");
     Memcached memcached({server.address()}, kPatient, {"recto", "hunter2"});
     BOOST_TEST(memcached.set("key", "value", 60s));
@@ -471,7 +471,7 @@ BOOST_AUTO_TEST_CASE(a_frozen_server_costs_one_timeout_a_second_then_too) {
 
 BOOST_AUTO_TEST_CASE(what_is_too_large_is_refused_and_the_server_stays_up_then_too) {
     const TemporaryFolder folder;
-    const LogSession log({.file = folder / "log" / "recto.log"});
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
     const SaslMemcachedServer server(folder / "sasl", "recto", "hunter2");
     Memcached memcached({server.address()}, kPatient, {"recto", "hunter2"});
     for (const std::size_t size : {1'048'577u, 3'000'000u}) BOOST_TEST_CONTEXT(size) {
