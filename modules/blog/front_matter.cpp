@@ -190,7 +190,8 @@ std::optional<std::chrono::minutes> take_zone(Scanner& scanner) {
     if (sign == 1 && !scanner.take("+")) return {};
     const auto number = scanner.take_number(1, 4);
     if (!number) return {};
-    if (*number >= 100 && *number % 100 < 60 && *number < 1500) return sign * (std::chrono::hours(*number / 100) + std::chrono::minutes(*number % 100));
+    if (*number >= 100 && *number % 100 < 60 && *number < 1500)
+        return sign * (std::chrono::hours(*number / 100) + std::chrono::minutes(*number % 100));
     const auto minutes = scanner.take(":") ? scanner.take_number(2, 2) : std::optional(0);
     if (!minutes || *minutes > 59 || *number > 14) return {};
     return sign * (std::chrono::hours(*number) + std::chrono::minutes(*minutes));

@@ -27,8 +27,10 @@ std::vector<fs::path> markdown_files(const fs::path& folder, ImportReport& repor
     std::error_code problem;
     for (const auto& entry : fs::directory_iterator(folder, problem)) {
         std::error_code ignored;
-        if (fs::is_directory(entry.symlink_status(ignored))) std::ranges::copy(markdown_files(entry.path(), report), std::back_inserter(files));
-        else if (is_markdown(entry.path())) files.push_back(entry.path());
+        if (fs::is_directory(entry.symlink_status(ignored)))
+            std::ranges::copy(markdown_files(entry.path(), report), std::back_inserter(files));
+        else if (is_markdown(entry.path()))
+            files.push_back(entry.path());
     }
     if (problem) report.problems.push_back(folder.string() + ": " + problem.message());
     std::ranges::sort(files);

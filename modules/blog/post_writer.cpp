@@ -44,8 +44,8 @@ Result<std::int64_t> author_id(WriteTransaction& transaction, const std::string&
 
 std::int64_t tag_id(WriteTransaction& transaction, const std::string& name) {
     if (const auto id = find_id(transaction, "SELECT id FROM tag WHERE name = ?", name)) return *id;
-    const auto slug =
-        free_slug(name, [&](const std::string& candidate) { return !exists(transaction, "SELECT 1 FROM tag WHERE slug = ?", {candidate}); });
+    const auto slug = free_slug(
+        name, [&](const std::string& candidate) { return !exists(transaction, "SELECT 1 FROM tag WHERE slug = ?", {candidate}); });
     return transaction.insert("INSERT INTO tag (name, slug) VALUES (?, ?)", {name, slug});
 }
 
@@ -96,7 +96,8 @@ std::optional<Error> wrong_names(std::string_view what, const std::optional<std:
     if (!names) return {};
     if (names->size() > kMaxNames) return Error{std::to_string(names->size()) + " " + std::string(what) + "s; at most 100 are taken"};
     for (const auto& name : *names)
-        if (!is_name(name, kMaxNameBytes)) return Error{"a " + std::string(what) + " has 1 to 150 bytes of UTF-8 without control characters"};
+        if (!is_name(name, kMaxNameBytes))
+            return Error{"a " + std::string(what) + " has 1 to 150 bytes of UTF-8 without control characters"};
     return {};
 }
 
@@ -105,7 +106,8 @@ std::optional<Error> wrong_names(std::string_view what, const std::optional<std:
 Result<PostChanges> checked(PostChanges changes) {
     if (changes.title && trim(*changes.title).empty()) return Error{"the title is empty"};
     const std::optional<Error> problems[] = {
-        wrong_text("title", changes.title, kMaxTitleBytes), wrong_text("body", changes.body, kMaxBodyBytes),
+        wrong_text("title", changes.title, kMaxTitleBytes),
+        wrong_text("body", changes.body, kMaxBodyBytes),
         wrong_text("excerpt", changes.excerpt, kMaxExcerptBytes),
         wrong_text("language", changes.language, kMaxLanguageBytes),
         wrong_slug(changes.slug),
@@ -145,8 +147,8 @@ Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id,
 
     const auto changed = transaction.execute(
         "UPDATE post SET title = coalesce(?, title), slug = coalesce(?, slug), body = coalesce(?, body), excerpt = coalesce(?, excerpt), "
-        "language = coalesce(?, language), status = coalesce(?, status), published_at = coalesce(?, min(published_at, ?), ?, published_at), "
-        "updated_at = max(?, updated_at + 1) WHERE id = ?",
+        "language = coalesce(?, language), status = coalesce(?, status), "
+        "published_at = coalesce(?, min(published_at, ?), ?, published_at), updated_at = max(?, updated_at + 1) WHERE id = ?",
         {value_or_null(changes.title), value_or_null(changes.slug), value_or_null(changes.body), value_or_null(changes.excerpt),
          value_or_null(changes.language), status, published_at, at_the_latest, at_the_latest, micros(now), id});
     if (changed == 0) return Error{"there is no post " + std::to_string(id)};

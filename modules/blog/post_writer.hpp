@@ -14,7 +14,8 @@ enum class MissingAuthors { refuse, add };
 [[nodiscard]] Result<PostChanges> checked(PostChanges changes);
 
 // A new draft with a free slug, unless the changes say otherwise. The id of the new post.
-[[nodiscard]] Result<std::int64_t> insert_post(WriteTransaction& transaction, const PostChanges& content, TimePoint now, MissingAuthors missing);
+[[nodiscard]] Result<std::int64_t> insert_post(WriteTransaction& transaction, const PostChanges& content, TimePoint now,
+                                               MissingAuthors missing);
 [[nodiscard]] Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id, const PostChanges& changes, TimePoint now,
                                                MissingAuthors missing);
 

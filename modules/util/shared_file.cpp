@@ -105,7 +105,8 @@ void make_private_directory(const fs::path& path) {
     struct stat status {};
     if (::lstat(path.c_str(), &status) != 0) throw io_error("cannot look at", path);
     if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid() || (status.st_mode & 0022) != 0)
-        throw std::runtime_error("refusing the folder " + path.string() + ": it must be a folder of this user that no one else may write to");
+        throw std::runtime_error("refusing the folder " + path.string() +
+                                 ": it must be a folder of this user that no one else may write to");
 }
 
 }  // namespace recto

@@ -19,7 +19,9 @@ icu::UnicodeString folded(std::string_view text) {
     return folded;
 }
 
-bool belongs_to_a_word(UChar32 c) { return u_isalnum(c) || u_charType(c) == U_NON_SPACING_MARK || u_charType(c) == U_COMBINING_SPACING_MARK; }
+bool belongs_to_a_word(UChar32 c) {
+    return u_isalnum(c) || u_charType(c) == U_NON_SPACING_MARK || u_charType(c) == U_COMBINING_SPACING_MARK;
+}
 
 }  // namespace
 

@@ -69,7 +69,8 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_good) {
     const auto result = Ini(read_file("etc/recto.ini")).run("check");
     BOOST_TEST(result.status == kDone);
     BOOST_TEST(has(result.output, "is good"));
-    BOOST_TEST(split_list(row(result.output, "anon "), ' ') == split_list("anon 100/day ring32 0ms off", ' '), boost::test_tools::per_element());
+    BOOST_TEST(split_list(row(result.output, "anon "), ' ') == split_list("anon 100/day ring32 0ms off", ' '),
+               boost::test_tools::per_element());
     BOOST_TEST(has(result.output, "for 4096 addresses and 1024 users"), result.output);
     BOOST_TEST(result.errors == "");
 }
@@ -156,8 +157,8 @@ BOOST_AUTO_TEST_CASE(routes_prints_what_is_configured_for_each_view) {
     BOOST_TEST((split_list(row(table, "blogs.by_author "), ' ') ==
                 split_list("blogs.by_author GET, HEAD, OPTIONS /api/blogs 10min anon, user 1 any info", ' ')));
     BOOST_TEST((split_list(row(table, "blog2 "), ' ') == split_list("blog2 GET, HEAD, OPTIONS /api/blog2 30s own, anon 5 3 debug", ' ')));
-    BOOST_TEST(
-        (split_list(row(table, "status.healthz "), ' ') == split_list("status.healthz GET, HEAD, OPTIONS /healthz off none 1 any off", ' ')));
+    BOOST_TEST((split_list(row(table, "status.healthz "), ' ') ==
+                split_list("status.healthz GET, HEAD, OPTIONS /healthz off none 1 any off", ' ')));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -397,7 +398,8 @@ BOOST_AUTO_TEST_CASE(a_view_an_address_or_everything_is_made_anew) {
     BOOST_TEST(!one.hit());
     BOOST_TEST(!other.hit());
     warm();
-    BOOST_TEST(has(output_of({"cache", "invalidate", "http://localhost:8080/api/blogs/?utm_source=x&author_id=41#top"}), "view:blogs.by_author:"));
+    BOOST_TEST(
+        has(output_of({"cache", "invalidate", "http://localhost:8080/api/blogs/?utm_source=x&author_id=41#top"}), "view:blogs.by_author:"));
     BOOST_TEST(!one.hit());
     BOOST_TEST(other.hit());
     warm();
@@ -484,7 +486,8 @@ BOOST_AUTO_TEST_CASE(what_a_client_used_is_explained_and_given_back) {
     BOOST_TEST((std::vector(used.begin(), used.begin() + 4) == std::vector<std::string>{"blog_2_limit", "2/day", "2", "0"}), explained);
     BOOST_TEST(used.at(6) == "in", explained);
     const auto shown = done(limited.recto({"throttle", "show"}));
-    BOOST_TEST(split_list(row(shown, "blog_2_limit "), ' ') == split_list("blog_2_limit address 2 2", ' '), boost::test_tools::per_element());
+    BOOST_TEST(split_list(row(shown, "blog_2_limit "), ' ') == split_list("blog_2_limit address 2 2", ' '),
+               boost::test_tools::per_element());
     BOOST_TEST(row(shown, "127.0.0.1 ").starts_with("127.0.0.1  blog_2_limit  1 "), shown);
     BOOST_TEST(has(row(shown, "addresses counted "), " 1 of "), shown);
     (void)done(limited.recto({"throttle", "reset", "127.0.0.1"}));

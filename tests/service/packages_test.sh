@@ -76,7 +76,8 @@ test_an_unknown_group_is_named() { fails_with "no group 'benhc'" packages benhc;
 test_the_other_boost_is_explained() {
     begin $(all_of | grep -vx libboost-log1.81-dev) libboost1.74-dev
     touch "$called.lists" "$called.fails"
-    printf '#!/bin/sh\nexit 100\n' >"$bin/broken" && cp "$bin/apt-get" "$bin/apt-get.kept" && cp "$bin/broken" "$bin/apt-get" && chmod +x "$bin/apt-get"
+    cp "$bin/apt-get" "$bin/apt-get.kept"
+    printf '#!/bin/sh\nexit 100\n' >"$bin/apt-get"
     fails_with 'apt-get remove libboost1.74-dev' packages build
     mv "$bin/apt-get.kept" "$bin/apt-get"
 }

@@ -33,19 +33,24 @@ BOOST_AUTO_TEST_CASE(a_date_is_taken_in_the_shapes_that_real_blogs_use) {
         {"2015-03-17 UTC", "2015-03-17T00:00:00Z"},
         {"2015-03-17 00:30 -12:30", "2015-03-17T13:00:00Z"},
     };
-    for (const auto& [text, expected] : table) BOOST_TEST_CONTEXT(text) {
-        const auto date = parse_date(text);
-        BOOST_REQUIRE(date.has_value());
-        BOOST_TEST(rfc3339(*date) == expected);
+    for (const auto& [text, expected] : table) {
+        BOOST_TEST_CONTEXT(text) {
+            const auto date = parse_date(text);
+            BOOST_REQUIRE(date.has_value());
+            BOOST_TEST(rfc3339(*date) == expected);
+        }
     }
     BOOST_TEST(!parse_date("2015-03-17" + std::string(100'000, ' ') + "x").has_value());
-    for (const auto* text : {"", "yesterday", "2015-13-01", "2015-02-29", "2015-03-17 25:00", "2015-03-17 14:60:00", "2015-03-17 14", "2015-03-17T", "2015-03-17 14:00:00 X", "2015-03-17 14:00 +", "2015-03-17 14:00Z x", "0000-01-01", "9999-12-31T23:59:59-01:00", "2015-03-17 14:00 +15", "2015-03-17 14:00 +0299", "9999-99-9", "2015"})
+    for (const auto* text : {"", "yesterday", "2015-13-01", "2015-02-29", "2015-03-17 25:00", "2015-03-17 14:60:00", "2015-03-17 14",
+                             "2015-03-17T", "2015-03-17 14:00:00 X", "2015-03-17 14:00 +", "2015-03-17 14:00Z x", "0000-01-01",
+                             "9999-12-31T23:59:59-01:00", "2015-03-17 14:00 +15", "2015-03-17 14:00 +0299", "9999-99-9", "2015"})
         BOOST_TEST_CONTEXT(text) BOOST_TEST(!parse_date(text).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(front_matter_becomes_a_post_and_unknown_keys_are_kept) {
-    const auto post = good("---\ntitle: \"A title: with a colon\"\ndate: 2016-01-02\nauthors:\n- ann\n- bob\ntags:\n- one\n- two words\n"
-                           "excerpt: Short.\nlayout: post\nhero: false\nlang: fr\n---\nBody *here*.\n");
+    const auto post = good(
+        "---\ntitle: \"A title: with a colon\"\ndate: 2016-01-02\nauthors:\n- ann\n- bob\ntags:\n- one\n- two words\n"
+        "excerpt: Short.\nlayout: post\nhero: false\nlang: fr\n---\nBody *here*.\n");
     BOOST_TEST(*post.content.title == "A title: with a colon");
     BOOST_TEST(*post.content.slug == "from-the-name");
     BOOST_TEST(*post.content.body == "Body *here*.\n");
@@ -86,7 +91,8 @@ BOOST_AUTO_TEST_CASE(a_bad_file_is_refused_with_line_and_reason) {
     BOOST_TEST(bad("---\n- a\n- b\n---\n") == "2: expected front matter of the form `key: value`");
     BOOST_TEST(bad("---\ntitle: x\ndate: 9999-99-9\n---\n") ==
                "1: expected a date such as 2015-03-17 or 2015-03-17 14:00:00 -0400, found 9999-99-9");
-    BOOST_TEST(bad("---\ntitle: x\n---\n", "no-date.md") == "1: no date: neither a date in the front matter nor YYYY-MM-DD in the file's name");
+    BOOST_TEST(bad("---\ntitle: x\n---\n", "no-date.md") ==
+               "1: no date: neither a date in the front matter nor YYYY-MM-DD in the file's name");
     BOOST_TEST(bad("---\ntitle: \xff\n---\n") == "1: not valid UTF-8");
     BOOST_TEST(bad("---\ntitle: x\nkey: value: value\n---\n") == "3: illegal map value");
     BOOST_TEST(bad("---\ntitle: x\ntags: [a\n---\n").find("end of sequence") != std::string::npos);

@@ -751,7 +751,9 @@ BOOST_AUTO_TEST_CASE(a_cgi_environment_is_answered_on_stdout) {
         {{{"REQUEST_METHOD", "POST"}, {"PATH_INFO", "/echo"}, {"CONTENT_LENGTH", "5"}, {"REQUEST_ID", kId}},
          "abc",
          detail("400 Bad Request", "The request's body doesn't have the length that Content-Length says.", id)},
-        {{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/throw/slow"}}, "", detail("500 Internal Server Error", "A server error occurred.", "")},
+        {{{"REQUEST_METHOD", "GET"}, {"PATH_INFO", "/throw/slow"}},
+         "",
+         detail("500 Internal Server Error", "A server error occurred.", "")},
     };
     for (const auto& [environment, input, output] : table) BOOST_TEST_CONTEXT(output) {
             const auto run = run_cgi(environment, input);
