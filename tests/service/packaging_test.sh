@@ -32,6 +32,28 @@ test_nothing_is_left_to_fill_in() {
     no grep -rn -F "$scratch" "$root"
 }
 
+# What install is to say about a file of the operator's, and what it does: without DESTDIR, in an /etc that is only there for it.
+install_here() {
+    unshare -m sh -euc 'mkdir "$1"; cp /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/nsswitch.conf "$1"
+        mount --bind "$1" /etc; DESTDIR="" PREFIX="$2" etc/dev/install; stat -c "is %a %U:%G" /etc/recto/recto.ini' - "$scratch/etc" "$prefix"
+}
+test_only_the_workers_read_the_configuration() {
+    said=$(install_to "$scratch/fresh" /usr/local)
+    [ "$(stat -c %a "$scratch/fresh/etc/recto/recto.ini")" = 640 ]
+    contains "$said" '/etc/recto/recto.ini is for root alone (0640) until: .*chown root:recto /etc/recto/recto.ini$'
+    chmod 0644 "$scratch/fresh/etc/recto/recto.ini"
+    contains "$(install_to "$scratch/fresh" /usr/local)" '/etc/recto/recto.ini can be read by everybody: chown root:recto'
+    [ "$(stat -c %a "$scratch/fresh/etc/recto/recto.ini")" = 644 ]
+    chmod 0640 "$scratch/fresh/etc/recto/recto.ini"
+    no grep everybody <<<"$(install_to "$scratch/fresh" /usr/local)"
+
+    unshare -m true 2>/dev/null || return 0  # not root
+    make_tree
+    said=$(install_here)
+    contains "$said" '/etc/recto/recto.ini is for root and the group recto alone (0640)'
+    contains "$said" '^is 640 root:recto$'
+}
+
 test_what_the_operator_changed_stays() {
     make_tree
     echo '; mine' >>"$root/etc/recto/recto.ini"
