@@ -9,8 +9,9 @@
 // Limits:   an answer that passes is_valid() is not older than a write acknowledged, or data shown, before Reading was taken on this
 //           host. A change that went around Recto is seen by the follower within 50 ms, and so is shared memory that someone removed
 //           or replaced under running processes; after 2 s without a look at the database (the lease) nothing is fresh.
-// Not seen: triggers switched off in a database shell; a file restored under a running service and advanced past the synced seq
-//           within one poll.
+//           A file put in the place of the database (`mv`) is seen as soon: nothing is trusted until the old one is back.
+// Not seen: triggers switched off in a database shell; bytes of another database copied over this file's own (`cp`), if its numbers have
+//           gone past the synced seq within one poll. What `recto restore` writes has another epoch and is seen.
 #pragma once
 
 #include <chrono>
