@@ -16,8 +16,10 @@ void add_backup(CLI::App& program, Operator& op) {
         const auto target = file->as<std::string>();
         const auto contents = back_up(store_options(op.config()), target, *force ? Existing::replace : Existing::refuse);
         std::printf("%s: posts %ld, users %ld\n", target.c_str(), contents.posts, contents.users);
+        warn_of_orphans(target, contents.orphans);
         op.enter();
-        log_event("store.backup", {{"file", target}, {"posts", contents.posts}, {"users", contents.users}});
+        log_event("store.backup", {{"file", target}, {"posts", contents.posts}, {"users", contents.users}, {"orphans", contents.orphans}},
+                  {}, contents.orphans == 0 ? Level::info : Level::warning);
     });
 }
 

@@ -13,6 +13,12 @@ void fail(const std::string& why) {
     throw Stop{ExitCode::failed};
 }
 
+void warn_of_orphans(const std::string& file, std::int64_t orphans) {
+    if (orphans == 0) return;
+    std::fprintf(stderr, "recto: warning: %s: references to rows that aren't there: %ld; `PRAGMA foreign_key_check` lists them\n",
+                 file.c_str(), orphans);
+}
+
 const LoadedConfig& Operator::loaded() {
     if (loaded_) return *loaded_;
     auto loaded = load_config(config_file, process_environment(), known_views(), model_names());

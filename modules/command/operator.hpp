@@ -4,6 +4,7 @@
 // Threads:  for the one thread of the program.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -22,6 +23,9 @@ struct Stop {
 };
 
 [[noreturn]] void fail(const std::string& why);  // prints it, then Stop
+
+// If a database has references to rows that aren't there. No reason to do without a copy.
+void warn_of_orphans(const std::string& file, std::int64_t orphans);
 
 class Operator {
 public:

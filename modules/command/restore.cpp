@@ -12,6 +12,7 @@ void print(const Config& config, const std::string& file, const CheckedBackup& b
     if (kept) std::printf("kept what was there as %s\n", kept->c_str());
     std::printf("%s is what %s was: posts %ld, users %ld\n", config.store_file.c_str(), file.c_str(), backup.contents().posts,
                 backup.contents().users);
+    warn_of_orphans(config.store_file, backup.contents().orphans);
 }
 
 }  // namespace

@@ -27,7 +27,8 @@ struct Schema;  // store/schema.hpp
 struct Contents {
     std::int64_t posts = 0;
     std::int64_t users = 0;
-    std::uint64_t seq = 0;  // of the last change
+    std::uint64_t seq = 0;     // of the last change
+    std::int64_t orphans = 0;  // references to rows that aren't there (count_orphans): copied as they are
 };
 
 enum class Existing { refuse, replace };

@@ -41,8 +41,10 @@ void expect_clock(Connection& connection);
 // What the migrations made, up to the version that the database says it has; it isn't newer than the schema. More in it does no harm.
 void expect_known_tables(Connection& connection, const Schema& schema);
 
-void expect_whole(Connection& connection);             // PRAGMA integrity_check
-void expect_whole_references(Connection& connection);  // no row refers to one that isn't there
+void expect_whole(Connection& connection);  // PRAGMA integrity_check
+
+// References to rows that aren't there (PRAGMA foreign_key_check). A database shell doesn't enforce foreign keys and leaves such behind.
+[[nodiscard]] std::int64_t count_orphans(Connection& connection);
 
 // Greater than the present one and `after`.
 void renew_epoch(Connection& connection, std::uint64_t after = 0);
@@ -52,7 +54,8 @@ using Triggers = std::vector<std::pair<std::string, std::string>>;
 [[nodiscard]] Triggers triggers_of(Connection& connection);
 [[nodiscard]] Triggers expected_triggers(const Schema& schema = current_schema());
 
-// Applies what is missing, and the triggers if they are others. Inside a transaction of a connection that doesn't enforce foreign keys.
+// Applies what is missing, and the triggers if they are others. Inside a transaction of a connection that doesn't enforce foreign keys;
+// that a migration makes no orphans is checked afterwards.
 std::vector<Migration> bring_up(Connection& connection, const Schema& schema);
 
 // As migrate(options), to the given schema.

@@ -197,6 +197,23 @@ BOOST_AUTO_TEST_CASE(both_refuse_with_a_sentence_and_leave_everything_as_it_is) 
     (void)done(site.service.recto({"backup", site.copy, "--force"}));
 }
 
+// What a shell leaves behind: it doesn't enforce foreign keys.
+BOOST_AUTO_TEST_CASE(orphaned_rows_are_warned_of_and_no_reason_to_refuse) {
+    Site site;
+    site.warm("Old");
+    (void)done(site.service.sqlite("INSERT INTO post_author (post, user, position) VALUES (77, " + site.author + ", 1)"));
+    const std::pair<std::vector<std::string>, fs::path> cases[] = {{{"backup", site.copy}, site.copy},
+                                                                   {{"restore", site.copy}, site.database}};
+    for (const auto& [arguments, file] : cases) {
+        const auto result = site.service.recto(arguments);
+        BOOST_TEST(result.status == kDone, result.errors);
+        BOOST_TEST(result.errors == "recto: warning: " + file.string() +
+                                        ": references to rows that aren't there: 1; `PRAGMA foreign_key_check` lists them\n");
+    }
+    BOOST_TEST(site.service.lines_with("\"orphans\":1") == 1u);
+    site.expect_all("Old");
+}
+
 // mv backup.db recto.db under running workers: they have another file open, beside a log that now seems to belong to the new one.
 BOOST_AUTO_TEST_CASE(a_file_put_over_the_database_is_noticed_and_nothing_is_shown_or_written_any_more) {
     Site site;

@@ -135,6 +135,19 @@ BOOST_AUTO_TEST_CASE(a_migration_that_fails_leaves_everything_as_it_was) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(orphans_are_no_obstacle_but_a_migration_may_not_make_any) {
+    Folder folder;
+    migrate(folder.options);
+    run(folder.options.file, std::string(kUser) +
+                                 "; PRAGMA foreign_keys = OFF; INSERT INTO token (hash, user, created_at) VALUES ('aa', 1, 0), "
+                                 "('bb', 7, 0)");
+    const auto said = sentence_of([&] { migrate(folder.options, NextSchema("DELETE FROM user;").schema); });
+    BOOST_TEST(said.find("rows of it would refer to rows that aren't there") != std::string::npos, said);
+    BOOST_TEST(number(folder.options.file, "PRAGMA user_version") == 1);
+    BOOST_TEST(migrate(folder.options, NextSchema("ALTER TABLE user ADD COLUMN email TEXT;").schema).size() == 1u);
+    BOOST_TEST(number(folder.options.file, "SELECT count(*) FROM token") == 2);
+}
+
 BOOST_AUTO_TEST_CASE(lost_triggers_are_put_back_with_a_new_epoch) {
     Folder folder;
     migrate(folder.options);
@@ -148,7 +161,8 @@ BOOST_AUTO_TEST_CASE(lost_triggers_are_put_back_with_a_new_epoch) {
 
 BOOST_AUTO_TEST_CASE(what_is_not_ours_to_open_is_refused_with_a_sentence) {
     Folder missing;
-    BOOST_TEST(sentence_of([&] { (void)Store::open(missing.options); }).find("blog.db: there is no such database; `recto migrate` makes one") != std::string::npos);
+    const auto said = sentence_of([&] { (void)Store::open(missing.options); });
+    BOOST_TEST(said.find("blog.db: there is no such database; `recto migrate` makes one") != std::string::npos, said);
     BOOST_TEST(!fs::exists(missing.options.file));
 
     Folder empty;
