@@ -468,6 +468,12 @@ BOOST_AUTO_TEST_SUITE_END()
 
 namespace {
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 std::size_t private_bytes() {
     for (const auto& line : split_list(read_file("/proc/self/status"), '\n'))
         if (line.starts_with("RssAnon:")) return std::stoul(line.substr(8)) * 1024;
@@ -490,6 +496,6 @@ BOOST_FIXTURE_TEST_CASE(a_million_requests_leave_nothing_behind, Fixture) {
     const auto descriptors = open_descriptors();
     ask_many(900'000);
     BOOST_TEST(open_descriptors() == descriptors);
-    BOOST_TEST(private_bytes() < bytes + (1u << 20));
+    if (!kSanitized) BOOST_TEST(private_bytes() < bytes + (1u << 20));  // a sanitizer keeps what was freed
     BOOST_TEST(computed == 100);
 }
