@@ -75,7 +75,8 @@ $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(BUILD)/generated/build_id.o $(B
 	@mkdir -p $(@D)
 	$(link) -lboost_unit_test_framework -lboost_filesystem
 
-link = $(CXX) $(STANDARD) $(CXXFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
+# Functions keep their names: request.hung shows a stack.
+link = $(CXX) $(STANDARD) $(CXXFLAGS) -rdynamic $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 
 $(BUILD)/librecto.a: $(call objects,$(MODULE_SOURCES)) $(BUILD)/generated/migrations.o
 $(BUILD)/libfcgi-layer.a: $(call objects,$(filter-out fcgi/main.cpp,$(FCGI_SOURCES)))

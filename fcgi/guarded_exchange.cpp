@@ -31,6 +31,7 @@ Response body_of_another_length(const Request& request) {
 }
 
 std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Request request) {
+    is_answered_ = false;
     return guarded([&]() -> std::optional<Response> {
         exchange_ = begin(std::move(request));
         return exchange_->without_waiting();
@@ -42,7 +43,13 @@ std::optional<Response> GuardedExchange::to_the_end(const Exchange::Wake& wake) 
 }
 
 void GuardedExchange::answered(const Response& response) {
+    is_answered_ = true;
     if (exchange_) (void)guarded([&] { return exchange_->answered(response), Response{}; });
+}
+
+void GuardedExchange::reset() {
+    if (exchange_ && !is_answered_) (void)guarded([&] { return exchange_->abandoned(), Response{}; });
+    exchange_.reset();
 }
 
 template <class Work>
@@ -57,7 +64,7 @@ auto GuardedExchange::guarded(const Work& work) -> decltype(work()) {
 }
 
 Response GuardedExchange::failed(std::string_view what) const {
-    const auto* context = exchange_ ? exchange_->context() : nullptr;
+    auto* const context = exchange_ ? exchange_->context() : nullptr;
     std::optional<ContextScope> scope;
     if (context != nullptr) scope.emplace(*context);
     log_message(Level::error, "request failed: " + std::string(what));

@@ -20,7 +20,7 @@ public:
     [[nodiscard]] std::optional<Response> start(const BeginExchange& begin, Request request);
     [[nodiscard]] std::optional<Response> to_the_end(const Exchange::Wake& wake);
     void answered(const Response& response);
-    void reset() { exchange_.reset(); }
+    void reset();  // without an answer before it the exchange was abandoned
 
 private:
     template <class Work>
@@ -28,6 +28,7 @@ private:
     Response failed(std::string_view what) const;
 
     std::unique_ptr<Exchange> exchange_;
+    bool is_answered_ = false;
 };
 
 }  // namespace recto

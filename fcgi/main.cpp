@@ -34,6 +34,7 @@ ServerOptions server_options(const Config& config) {
     options.io_timeout = config.server_io_timeout;
     options.idle_timeout = config.server_idle_timeout;
     options.stop_timeout = config.server_stop_timeout;
+    options.hang = config.log_hang;
     return options;
 }
 

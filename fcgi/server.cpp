@@ -21,6 +21,7 @@
 
 #include "fcgi/connection.hpp"
 #include "fcgi/guarded_exchange.hpp"
+#include "fcgi/hang_watch.hpp"
 #include "fcgi/queue.hpp"
 #include "fcgi/record.hpp"
 #include "util/file.hpp"
@@ -172,6 +173,7 @@ private:
     std::atomic<Time> next_sweep_ = Time();
     Counters counters_{};
     Queue<Job> jobs_;
+    HangWatch hang_watch_;
     std::vector<std::thread> threads_;
 
     mutable std::mutex slots_mutex_;
@@ -187,7 +189,8 @@ Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange be
       tick_(std::clamp<Clock::duration>(std::min(options.io_timeout, options.idle_timeout) / 4, 10ms, 1s)),
       listen_(listen_fd),
       stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
-      quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")) {
+      quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+      hang_watch_(options.hang) {
     prepare_libfcgi();
     const int flags = ::fcntl(listen_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(listen_.get(), F_SETFL, flags | O_NONBLOCK) != 0) throw_errno("the listening socket");
@@ -236,10 +239,12 @@ void Server::Loop::watch(int epoll) {
     std::vector<char> window(kWindow);
     const auto timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(tick_).count());
     std::array<epoll_event, kEventsAtOnce> events;
+    HangWatch::Desk desk(hang_watch_);
     while (!quitting_) {
         const int ready = ::epoll_wait(epoll, events.data(), kEventsAtOnce, timeout);
         if (ready < 0 && errno != EINTR) throw_errno("epoll_wait");
         for (const auto& event : std::span(events.data(), static_cast<std::size_t>(std::max(ready, 0)))) {
+            const HangWatch::Work at_work(desk);
             if (event.data.ptr == &listen_)
                 accept_one(epoll, window);
             else if (event.data.ptr != &quit_)
@@ -251,7 +256,9 @@ void Server::Loop::watch(int epoll) {
 
 void Server::Loop::work() {
     std::vector<char> window(kWindow);
+    HangWatch::Desk desk(hang_watch_);
     while (const auto job = jobs_.pop()) {
+        const HangWatch::Work at_work(desk);
         auto& slot = *job->slot;
         const bool ours = slot.connection.hung_up() ? drop(slot, counters_.aborted) : (this->*job->step)(slot);
         if (ours) settle(slot, window);

@@ -26,7 +26,7 @@
 
 namespace recto {
 
-// One request between its arrival and its answer. Destroyed early, without answered(), when its client has gone.
+// One request between its arrival and its answer.
 class Exchange {
 public:
     virtual ~Exchange() = default;
@@ -43,8 +43,11 @@ public:
     // After the answer was handed to nginx, on the thread that did it.
     virtual void answered(const Response& response) = 0;
 
+    // Instead of that, when its client has gone.
+    virtual void abandoned() {}
+
     // Names the request in the log when the server has to report an exception of it.
-    [[nodiscard]] virtual const RequestContext* context() const { return nullptr; }
+    [[nodiscard]] virtual RequestContext* context() { return nullptr; }
 };
 
 using BeginExchange = std::function<std::unique_ptr<Exchange>(Request)>;
@@ -57,6 +60,7 @@ struct ServerOptions {
     std::chrono::milliseconds io_timeout{10'000};
     std::chrono::milliseconds idle_timeout{90'000};  // longer than nginx's keepalive_timeout of 60 s: nginx always closes first
     std::chrono::milliseconds stop_timeout{25'000};
+    std::chrono::milliseconds hang{0};  // a thread that is at one request for so long is logged (hang_watch.hpp); 0: none is
 };
 
 // Since the server was made.

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "fcgi/answers.hpp"
+#include "fcgi/slow_request.hpp"
 #include "util/context.hpp"
 #include "util/crypto.hpp"
 
@@ -15,26 +16,35 @@ using State = CacheLookup::State;
 
 constexpr int kWaits = 2;  // for others, before one computes by himself
 
-RequestContext context_of(const Request& request) {
-    return {.txid = request.request_id.empty() ? random_uuid() : request.request_id, .address = request.address, .user_id = {}};
+RequestContext context_of(const Request& request, const Route* route) {
+    return {.txid = request.request_id.empty() ? random_uuid() : request.request_id,
+            .address = request.address,
+            .view = route == nullptr ? std::string_view() : route->view->name};
 }
 
 class ViewExchange : public Exchange {
 public:
     ViewExchange(Site& site, const ViewThrottle& throttle, Gate& gate, Request request, const Route* route)
-        : site_(site), throttle_(throttle), gate_(gate), request_(std::move(request)), route_(route), context_(context_of(request_)) {}
+        : site_(site),
+          throttle_(throttle),
+          gate_(gate),
+          request_(std::move(request)),
+          route_(route),
+          context_(context_of(request_, route)) {}
 
     std::optional<Response> without_waiting() override {
         const ContextScope scope(context_);
         if (route_ == nullptr) return finished(not_found());
         if (request_.header("authorization"))
             if (auto refused = throttle_.refusal_of_guesses(request_.address)) return finished(std::move(refused));
-        if (!authenticate_from_memory()) return {};
-        return finished(throttle_then_memory());
+        auto answer = authenticate_from_memory() ? throttle_then_memory() : std::nullopt;
+        if (!answer) context_.times.enter(Phase::wait);  // for a thread of the pool
+        return finished(std::move(answer));
     }
 
     std::optional<Response> to_the_end(const Wake& wake) override {
         const ContextScope scope(context_);
+        context_.times.enter(authenticated_ ? Phase::cache : Phase::auth);
         try {
             auto answer = authenticated_ ? std::nullopt : authenticate_then_throttle();
             if (!answer) answer = view_answer(wake);
@@ -47,13 +57,18 @@ public:
     }
 
     void answered(const Response& response) override {
-        if (event_level_ && log_enabled(*event_level_)) {
-            const ContextScope scope(context_);
-            log_event(route_->view->event, event_data(response), kDefaultLogger, *event_level_);
-        }
+        const ContextScope scope(context_);
+        if (event_level_ && log_enabled(*event_level_)) log_event(route_->view->event, event_data(response), kDefaultLogger, *event_level_);
+        report_if_slow(response.status);
     }
 
-    [[nodiscard]] const RequestContext* context() const override { return &context_; }
+    void abandoned() override {
+        constexpr int kClientClosedRequest = 499;  // as nginx's access log has it
+        const ContextScope scope(context_);
+        report_if_slow(kClientClosedRequest);
+    }
+
+    [[nodiscard]] RequestContext* context() override { return &context_; }
 
 private:
     // Behind the throttle, as in DRF: these count too.
@@ -95,7 +110,9 @@ private:
     }
 
     std::optional<Response> throttle_then_memory() {
+        context_.times.enter(Phase::throttle);
         if (auto refused = throttle_.refusal(route_->limits, {context_.user_id, request_.address}, quotas_)) return refused;
+        context_.times.enter(Phase::cache);
         if (auto answer = method_answer()) return answer;
         event_level_ = route_->log;
         view_request_.emplace(*route_->view, request_.query, request_.headers, context_.user_id);
@@ -139,8 +156,10 @@ private:
 
         ++waits_;
         waiter_.emplace(wake);
+        context_.times.enter(Phase::wait);  // now: if we wait, we may be gone to another thread
         auto joined = cache().flights().join(key_, &*waiter_);
         if (joined.waits) return {};
+        context_.times.enter(Phase::cache);
         waiter_.reset();
         return joined.lead ? led(std::move(*joined.lead)) : computed_or_old(found, nullptr);
     }
@@ -227,6 +246,7 @@ private:
     }
 
     Response own_answer() {
+        const PhaseScope scope(Phase::render);
         if (route_->at_once == 0) return route_->handler(*view_request_);
         const auto pass = gate_.enter(route_->door, route_->at_once);
         return pass ? route_->handler(*view_request_) : unavailable(1s);
@@ -245,13 +265,21 @@ private:
         return response;
     }
 
-    std::optional<Response> finished(std::optional<Response> response) const {
+    std::optional<Response> finished(std::optional<Response> response) {
         if (!response) return {};
+        context_.times.enter(Phase::write);
         if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
         throttle_.tell(*response, quotas_, context_.user_id.has_value());
         if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
         response->headers.emplace_back("X-Request-Id", context_.txid);
         return response;
+    }
+
+    void report_if_slow(int status) {
+        const auto slow = site_.config.log_slow;
+        context_.times.enter(Phase::write);
+        if (slow == 0ms || context_.times.total() < slow || !log_enabled(Level::warning, kRequestLogger)) return;
+        log_event("request.slow", slow_request_data(context_, request_.method, status), kRequestLogger, Level::warning);
     }
 
     [[nodiscard]] json::value event_data(const Response& response) const {

@@ -10,6 +10,7 @@
 #include "cache/entry_codec.hpp"
 #include "cache/memcached.hpp"
 #include "cache/process_memory.hpp"
+#include "util/context.hpp"
 #include "util/counters.hpp"
 
 namespace recto {
@@ -218,6 +219,7 @@ CacheLookup Cache::look_in_memory(std::string_view key, TimePoint now, Subject s
 
 CacheLookup Cache::look_in_memcached(std::string_view key, TimePoint now, Subject subject) {
     if (is_writing()) return {};
+    const PhaseScope scope(Phase::cache);
     auto lookup = state_->from_memcached(key, look_of_who_may_wait(now));
     count(event_of(lookup.state, false), subject);
     return lookup;
@@ -249,6 +251,7 @@ CacheLookup Cache::judge(const CacheHit& entry, std::string_view key, TimePoint 
 
 CacheHit Cache::put(Computed computed, Subject subject) {
     if (is_writing() || !computed.reads.storable) return nullptr;
+    const PhaseScope scope(Phase::cache);
     const auto [begun, ended, reach] = std::tuple(computed.begun, std::max(computed.begun, computed.ended), computed.reach);
     auto entry = make_entry(std::move(computed));
     const auto clock = store().clock().read();
@@ -263,16 +266,21 @@ void Cache::count(CacheEvent event, Subject subject) noexcept { state_->count(ev
 std::uint64_t Cache::counted(CacheEvent event, Subject subject) const { return state_->counted(event, subject); }
 
 bool Cache::set(std::string_view key, std::string_view value, std::chrono::milliseconds ttl) {
+    const PhaseScope scope(Phase::cache);
     return state_->memcached().set(state_->raw_name(key), value, ttl);
 }
 
 std::optional<std::string> Cache::get(std::string_view key) {
+    const PhaseScope scope(Phase::cache);
     const auto value = state_->memcached().get(state_->raw_name(key));
     if (!value) return std::nullopt;
     return std::string(value->view());
 }
 
-bool Cache::remove(std::string_view key) { return state_->memcached().remove(state_->raw_name(key)); }
+bool Cache::remove(std::string_view key) {
+    const PhaseScope scope(Phase::cache);
+    return state_->memcached().remove(state_->raw_name(key));
+}
 
 // A table's name stands for its finer tags too.
 void Cache::invalidate(std::string_view tag) {

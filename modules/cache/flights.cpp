@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "util/context.hpp"
 #include "util/crypto.hpp"
 
 namespace recto {
@@ -85,6 +86,7 @@ std::variant<Flights::Lead, Flights::Landing> Flights::join_and_wait(std::string
     auto joined = join(key, &waiter);
     if (joined.lead) return std::move(*joined.lead);
     if (!joined.waits) return Landing(Alone{});
+    const PhaseScope scope(Phase::wait);
     std::unique_lock lock(mutex);
     landed.wait(lock, [&] { return has_landed; });
     return waiter.landing();

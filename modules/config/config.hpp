@@ -120,6 +120,8 @@ struct Config {
     Size log_max_bytes;
     int log_backup_count = 0;
     Size log_max_record;
+    std::chrono::milliseconds log_slow{0};  // 0: off
+    std::chrono::milliseconds log_hang{0};
 
     std::map<std::string, ScopeSection> scopes;
     std::map<std::string, ViewSection> views;

@@ -107,6 +107,10 @@ constexpr std::array kOptions{
      "A file of this size is renamed and a new one begun. At least 4 times max_record."},
     Option{"log.backup_count", &Config::log_backup_count, "10", "1..1000", "Backups kept."},
     Option{"log.max_record", &Config::log_max_record, "64KB", "1KB..1MB", "A longer line is cut."},
+    Option{"log.slow", &Config::log_slow, "1s", "1ms..1h|off",
+     "A request that takes longer is logged as request.slow, with what it was busy with."},
+    Option{"log.hang", &Config::log_hang, "30s", "100ms..1h|off",
+     "A thread that is at one request for longer is logged as request.hung, with the place in the program where it is."},
 };
 
 constexpr std::array kViewOptions{

@@ -8,6 +8,8 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include "util/context.hpp"
+
 namespace recto {
 namespace {
 
@@ -307,7 +309,10 @@ Rows::~Rows() {
     if (statement_ != nullptr) statement_->end();
 }
 
-bool Rows::next() { return statement_->step(); }
+bool Rows::next() {
+    const PhaseScope scope(Phase::store);
+    return statement_->step();
+}
 std::int64_t Rows::integer(int column) const { return statement_->integer(column); }
 std::string_view Rows::text(int column) const { return statement_->text(column); }
 

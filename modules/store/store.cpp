@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "store/database.hpp"
+#include "util/context.hpp"
 
 namespace recto {
 namespace {
@@ -41,6 +42,11 @@ Position position_of(Connection& connection) {
 bool went_back(const Position& position, const ChangeClock::Reading& before) {
     return position.epoch != before.epoch() || position.seq < before.synced();
 }
+
+struct QueryScope {
+    QueryScope() { count_query(); }
+    const PhaseScope phase{Phase::store};
+};
 
 std::span<const Value> as_span(std::initializer_list<Value> values) { return {values.begin(), values.size()}; }
 
@@ -82,6 +88,7 @@ Snapshot::Snapshot(Snapshot&&) noexcept = default;
 Snapshot::~Snapshot() = default;
 
 Rows Snapshot::query(std::string_view sql, std::initializer_list<Value> values, std::initializer_list<std::string> finer) {
+    const QueryScope scope;
     auto rows = state_->connection().query(sql, as_span(values));
     note_read(epoch(), seq(), tags_of(rows.statement_->tables(), {finer.begin(), finer.size()}));
     return rows;
@@ -133,16 +140,19 @@ WriteTransaction::WriteTransaction(WriteTransaction&&) noexcept = default;
 WriteTransaction::~WriteTransaction() = default;
 
 std::int64_t WriteTransaction::execute(std::string_view sql, std::initializer_list<Value> values) {
+    const QueryScope scope;
     return state_->connection().execute(sql, as_span(values));
 }
 
 std::int64_t WriteTransaction::insert(std::string_view sql, std::initializer_list<Value> values) {
+    const QueryScope scope;
     auto& connection = state_->connection();
     if (connection.execute(sql, as_span(values)) == 0) connection.fail(SQLITE_NOTFOUND, "no row was inserted", sql);
     return connection.last_insert_id();
 }
 
 Rows WriteTransaction::query(std::string_view sql, std::initializer_list<Value> values) {
+    const QueryScope scope;
     return state_->connection().query(sql, as_span(values));
 }
 
@@ -154,6 +164,7 @@ void WriteTransaction::touch(std::string_view tag) {
 }
 
 void WriteTransaction::commit() {
+    const PhaseScope scope(Phase::store);
     state_->commit();
     state_.reset();
 }
@@ -169,6 +180,7 @@ Store Store::open(const StoreOptions& options) { return Store(std::make_unique<D
 // The label must never be newer than what the host knows: whoever is answered from this snapshot may ask again, and a cached answer
 // from before the change would then take him back in time. So the clock catches up first.
 Snapshot Store::read() {
+    const PhaseScope scope(Phase::store);
     for (int attempt = 1;; ++attempt) {
         const auto before = clock().read();
         auto state = std::make_unique<Snapshot::State>(*database_);
@@ -183,6 +195,7 @@ Snapshot Store::read() {
 }
 
 WriteTransaction Store::write() {
+    const PhaseScope scope(Phase::store);
     assert(!is_writing());
     assert(!database_->is_reading());
     for (int attempt = 1; attempt <= kAttempts; ++attempt) {
@@ -200,6 +213,7 @@ std::unique_ptr<ChangeSource> Store::change_source() { return database_->change_
 
 std::optional<ChangeClock::Reading> Store::fresh_reading() {
     if (const auto reading = clock().read(); reading.is_fresh()) return reading;
+    const PhaseScope scope(Phase::store);
     try {
         database_->sync_if_stale();
         return clock().read();

@@ -28,7 +28,7 @@ double each(int count, const Work& work) {
 }
 
 void log_blogs(int count, Level level) {
-    const RequestContext context{"4fb1ad30a8c94c0f9b1c2f4f7a6d5e3b", "203.0.113.9", 12};
+    RequestContext context{"4fb1ad30a8c94c0f9b1c2f4f7a6d5e3b", "203.0.113.9", 12};
     const ContextScope scope(context);
     const json::value data{{"author_id", 12}, {"count", 20}, {"view", "blogs.by_author"}, {"took_us", 184}};
     for (int i = 0; i < count; ++i) log_event("get_blogs_by_author", data, kDefaultLogger, level);

@@ -336,7 +336,7 @@ namespace {
 Lines formatted(const std::string& format, std::size_t max_record = 64u << 10) {
     const TemporaryFolder folder;
     const LogSession session(log_to({.file = folder / "recto.log", .format = format, .max_record = Size{max_record}}));
-    const RequestContext context{.txid = "abc", .address = "192.0.2.1", .user_id = 12};
+    RequestContext context{.txid = "abc", .address = "192.0.2.1", .user_id = 12};
     const ContextScope scope(context);
     log_event("post.saved", {{"id", 7}, {"token", "x"}, {"text", std::string(max_record, '"')}}, "recto.blog", Level::warning);
     log_message(Level::info, "a \"quoted\"\nmessage " + std::string(max_record, '"'), "recto.blog");
@@ -386,7 +386,7 @@ BOOST_AUTO_TEST_CASE(a_pattern_has_pythons_names) {
     const TemporaryFolder folder;
     const LogSession session(log_to({.file = folder / "recto.log", .format = "[{levelname}] {name} {txid}/{uid}: {message}"}));
     log_message(Level::warning, "outside");
-    const RequestContext context{.txid = "abc", .address = {}, .user_id = 12};
+    RequestContext context{.txid = "abc", .address = {}, .user_id = 12};
     const ContextScope scope(context);
     log_event("inside", 1, "recto.x");
     BOOST_TEST(lines_of(read_file(folder / "recto.log")) ==
@@ -490,7 +490,7 @@ BOOST_AUTO_TEST_CASE(random_bytes_never_break_a_line) {
     };
     constexpr int kRounds = 4000;
     for (int i = 0; i < kRounds; ++i) {
-        const RequestContext context{bytes(80), {}, random()};
+        RequestContext context{bytes(80), {}, random()};
         const ContextScope scope(context);
         log_event(i % 2 == 0 ? "fuzz" : bytes(70), {{bytes(10), bytes(600)}, {"list", {bytes(100), 1e300 * 1e300, -0.0, ~0ull}}});
         log_message(Level::info, bytes(1500));
@@ -886,7 +886,7 @@ BOOST_AUTO_TEST_CASE(a_request_never_appears_in_the_line_of_another) {
     const auto serve = [](int thread) {
         for (int request = 0; request < kRequests; ++request) {
             const auto id = std::to_string(thread) + '-' + std::to_string(request);
-            const RequestContext context{id, {}, thread * kRequests + request};
+            RequestContext context{id, {}, thread * kRequests + request};
             const ContextScope scope(context);
             log_event("served", json::string(id), id);
         }

@@ -87,7 +87,7 @@ private:
 struct Seen {
     Gate gate;
     Parking parking;
-    std::atomic<int> begun = 0, answered = 0, in_pool = 0;
+    std::atomic<int> begun = 0, answered = 0, abandoned = 0, in_pool = 0;
     std::mutex mutex;
     Request last;  // guarded by mutex
 };
@@ -125,6 +125,7 @@ public:
         ++seen_.answered;
         if (request_.path == "/throw/answered") throw std::runtime_error("answered");
     }
+    void abandoned() override { ++seen_.abandoned; }
 
     static std::string large_body(std::size_t size) {
         std::string body(size, '\0');
@@ -426,7 +427,9 @@ BOOST_AUTO_TEST_CASE(a_parked_request_whose_client_has_gone_is_dropped_when_it_i
     client.close();
     server.seen.parking.wake_all();
     BOOST_TEST(becomes_true([&] { return server.counts().aborted == 1; }));
+    BOOST_TEST(becomes_true([&] { return server.seen.abandoned == 1; }));
     BOOST_TEST(server.answers());
+    BOOST_TEST(server.seen.abandoned == 1);
 }
 
 BOOST_AUTO_TEST_CASE(beside_idle_connections_and_slow_work_a_quick_request_is_quick) {
@@ -565,6 +568,7 @@ BOOST_AUTO_TEST_CASE(a_request_whose_client_has_gone_is_dropped_before_its_work)
     BOOST_TEST(becomes_true([&] { return server.counts().aborted == 5u; }));
     BOOST_TEST(server.seen.in_pool == 2);
     BOOST_TEST(becomes_true([&] { return server.seen.answered == 2; }));
+    BOOST_TEST(becomes_true([&] { return server.seen.abandoned == 5; }));
 }
 
 // Malformed input (G30)

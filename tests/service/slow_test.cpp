@@ -1,0 +1,103 @@
+// Requests that take long or hang, and what is said of them; memcached, frozen, is what they wait for.
+#define BOOST_TEST_MODULE slow
+#include <boost/test/unit_test.hpp>
+
+#include <thread>
+
+#include "tests/support/eventually.hpp"
+#include "tests/support/fastcgi_client.hpp"
+#include "tests/support/service.hpp"
+#include "util/json.hpp"
+#include "util/text.hpp"
+
+using namespace recto;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The events of that name in the log, in the order they came.
+std::vector<json::object> events(const Service& service, std::string_view name) {
+    std::vector<json::object> found;
+    for (const auto& line : split_list(service.log(), '\n')) {
+        const auto brace = line.find('{');
+        if (brace == std::string::npos) continue;
+        auto event = json::parse(line.substr(brace)).as_object();
+        if (event.at("ev").as_string() == name) found.push_back(std::move(event));
+    }
+    return found;
+}
+
+ServiceOptions options(const std::string& memcached_timeout, const std::string& log) {
+    return {.workers = 1, .ini = "timeout = " + memcached_timeout + "\n[log]\n" + log + "[view blogs.by_author]\nthrottle = none\n"};
+}
+
+constexpr auto kAnswer = "/api/blogs?author_id=1";
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_slow_request_is_logged_with_what_it_was_busy_with) {
+    Service service(options("300ms", "slow = 200ms\n"));
+    BOOST_TEST(service.client().get(kAnswer).status == 200);
+    BOOST_TEST(events(service, "request.slow").empty());
+
+    service.memcached().freeze();
+    const auto answer = service.client().get("/api/blogs?author_id=2");
+    service.memcached().thaw();
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(eventually([&] { return !events(service, "request.slow").empty(); }));
+
+    const auto all = events(service, "request.slow");
+    BOOST_REQUIRE(all.size() == 1u);
+    BOOST_TEST(all[0].at("txid").as_string() == answer.header("x-request-id"));
+    const auto& data = all[0].at("data").as_object();
+    BOOST_TEST(data.at("view").as_string() == "blogs.by_author");
+    BOOST_TEST(data.at("method").as_string() == "GET");
+    BOOST_TEST(data.at("status").as_int64() == 200);
+    BOOST_TEST(data.at("us").as_int64() >= 300'000);
+    BOOST_TEST(data.at("queries").as_int64() >= 1);
+    const auto& phases = data.at("phases").as_object();
+    BOOST_TEST(phases.at("cache").as_int64() >= 290'000);  // what it waited for
+    BOOST_TEST(phases.at("store").as_int64() > 0);
+    BOOST_TEST(phases.at("store").as_int64() < phases.at("cache").as_int64());
+    std::int64_t sum = 0;
+    for (const auto& [name, time] : phases) sum += time.as_int64();
+    BOOST_TEST(sum <= data.at("us").as_int64());
+    BOOST_TEST(sum > data.at("us").as_int64() - 10);  // each is cut to whole microseconds
+}
+
+BOOST_AUTO_TEST_CASE(a_client_that_gave_up_does_not_hide_a_slow_request) {
+    Service service(options("500ms", "slow = 200ms\n"));
+    service.memcached().freeze();
+    {
+        FastcgiClient client(service.folder() / "recto.sock", 10s);
+        BOOST_TEST(client.send(fastcgi_request(get_params("/api/blogs", "author_id=1"))));
+        std::this_thread::sleep_for(100ms);
+    }
+    BOOST_TEST(eventually([&] { return !events(service, "request.slow").empty(); }));
+    service.memcached().thaw();
+    const auto all = events(service, "request.slow");
+    BOOST_REQUIRE(!all.empty());
+    BOOST_TEST(all[0].at("data").at("status").as_int64() == 499);
+}
+
+BOOST_AUTO_TEST_CASE(a_hung_request_is_logged_with_its_stack_while_it_hangs) {
+    Service service(options("3s", "hang = 200ms\nslow = off\n"));
+    service.memcached().freeze();
+    std::string txid;
+    std::thread client([&] { txid = service.client().get(kAnswer).header("x-request-id"); });
+    const bool was_seen = eventually([&] { return !events(service, "request.hung").empty(); }, 2500ms);
+    service.memcached().thaw();
+    client.join();
+    BOOST_TEST(was_seen);
+
+    const auto all = events(service, "request.hung");
+    BOOST_REQUIRE(!all.empty());
+    BOOST_TEST(all[0].at("txid").as_string() == txid);
+    const auto& data = all[0].at("data").as_object();
+    BOOST_TEST(data.at("view").as_string() == "blogs.by_author");
+    BOOST_TEST(data.at("phase").as_string() == "cache");
+#ifndef __SANITIZE_THREAD__  // it holds signals back
+    BOOST_TEST(json::serialize(data.at("stack")).find("memcached") != std::string::npos, json::serialize(data));
+#endif
+    BOOST_TEST(events(service, "request.slow").empty());
+}
