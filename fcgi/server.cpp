@@ -10,20 +10,16 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <csignal>
-#include <deque>
-#include <mutex>
 #include <span>
 #include <system_error>
 #include <thread>
 #include <vector>
 
-#include "fcgi/connection.hpp"
-#include "fcgi/guarded_exchange.hpp"
 #include "fcgi/hang_watch.hpp"
 #include "fcgi/queue.hpp"
 #include "fcgi/record.hpp"
+#include "fcgi/slots.hpp"
 #include "util/file.hpp"
 
 namespace recto {
@@ -70,16 +66,6 @@ private:
 
 }  // namespace
 
-// Who may touch a connection is said by the state of its slot. The registration in epoll is edge-triggered and never changed, so an event
-// may come at any time, even one that is meant for the connection that had the slot before:
-//
-//   parked    whoever makes it `working` has it
-//   working   somebody has it: an event thread, the pool, the sweep; an event makes it `more`
-//   more      the same, and bytes may have come since they looked: they look again before they let go
-//   free      no connection
-//
-// Slots are reused but not destroyed while threads run. A connection's descriptor is opened and closed under slots_mutex_ only, so that the
-// sweep can shut down one that it doesn't have.
 class Server::Loop {
 public:
     Loop(int listen_fd, const ServerOptions& options, BeginExchange begin);
@@ -90,26 +76,6 @@ public:
     ServerCounts counts() const;
 
 private:
-    enum class State : std::uint8_t { free, parked, working, more };
-
-    struct Slot {
-        std::atomic<State> state = State::working;
-        std::atomic<Time> since = Time();            // when it was accepted, its request's first byte was seen, or it was last answered
-        std::atomic<Time> deadline = Time::max();    // for what a parked one waits for
-        std::atomic<Time> read_until = Time::max();  // for a body that the pool is reading
-
-        // The holder's.
-        Connection connection;
-        GuardedExchange exchange;
-        Arrived arrived;
-        std::optional<Response> response;
-        std::string head;  // of the response
-        bool is_head = false;
-        bool is_kept = false;
-        bool has_begun = false;     // part of a request is there
-        bool has_answered = false;  // since it was accepted
-    };
-
     // Steps of a request. True: the slot is still ours, to be parked. False: it was closed or handed to the pool, and is not to be touched.
     using Step = bool (Loop::*)(Slot&);
     struct Job {
@@ -129,18 +95,13 @@ private:
     void wait_for_stop() const;
     bool drain();
 
-    // Slots
+    // Connections
     void accept_one(int epoll, Window window);
     Slot* take_slot(UniqueFd fd, int epoll);
-    Slot* free_slot();
     bool make_room();
-    Slot* take_longest_parked();
-    static bool take_parked(Slot& slot);
     void on_event(Slot& slot, std::uint32_t events, Window window);
     void settle(Slot& slot, Window window);
     void sweep_if_due(Window window);
-    std::vector<Slot*> take_late(Time now);
-    std::vector<Slot*> take_all_parked();
     bool close(Slot& slot);
     bool drop(Slot& slot, std::atomic<std::uint64_t>& reason);
 
@@ -172,15 +133,10 @@ private:
     std::atomic<int> accepting_ = 0;
     std::atomic<Time> next_sweep_ = Time();
     Counters counters_{};
+    Slots slots_;
     Queue<Job> jobs_;
     HangWatch hang_watch_;
     std::vector<std::thread> threads_;
-
-    mutable std::mutex slots_mutex_;
-    // guarded by slots_mutex_
-    std::condition_variable emptied_;
-    std::deque<Slot> slots_;
-    std::vector<Slot*> free_;
 };
 
 Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange begin)
@@ -190,6 +146,7 @@ Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange be
       listen_(listen_fd),
       stop_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
       quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
+      slots_(options.max_connections),
       hang_watch_(options.hang) {
     prepare_libfcgi();
     const int flags = ::fcntl(listen_.get(), F_GETFL);
@@ -277,15 +234,15 @@ bool Server::Loop::drain() {
     draining_ = true;
     for (const auto& epoll : epolls_) ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, listen_.get(), nullptr);
     for (const auto end = Clock::now() + options_.stop_timeout; Clock::now() < end;) {
-        for (auto* slot : take_all_parked())
+        for (auto* slot : slots_.take_all_parked())
             if (look(*slot, window)) settle(*slot, window);
-        std::unique_lock lock(slots_mutex_);
-        if (emptied_.wait_for(lock, kStopStep, [this] { return accepting_ == 0 && free_.size() == slots_.size(); })) return true;
+        const bool accepts_no_more = accepting_ == 0;  // before the slots are counted: none can be added after it
+        if (slots_.are_all_closed_within(kStopStep) && accepts_no_more) return true;
     }
     return false;
 }
 
-// Slots
+// Connections
 
 void Server::Loop::accept_one(int epoll, Window window) {
     ++accepting_;  // before draining_ is looked at: drain() waits for us
@@ -302,65 +259,30 @@ void Server::Loop::accept_one(int epoll, Window window) {
     if (is_short && !make_room()) std::this_thread::sleep_for(10ms);  // the listening socket stays ready: don't spin
 }
 
-Server::Loop::Slot* Server::Loop::take_slot(UniqueFd fd, int epoll) {
+Slot* Server::Loop::take_slot(UniqueFd fd, int epoll) {
     ++counters_.accepted;
-    auto* slot = free_slot();
-    if (slot == nullptr && make_room()) slot = free_slot();
+    auto* slot = slots_.open(fd, options_.io_timeout);
+    if (slot == nullptr && make_room()) slot = slots_.open(fd, options_.io_timeout);
     if (slot == nullptr) {
         ++counters_.crowded_out;
         return nullptr;
     }
     const auto now = Clock::now();
-    slot->since = now;
-    slot->deadline = now + options_.idle_timeout;
-    slot->has_begun = slot->has_answered = false;
-    {
-        const std::lock_guard lock(slots_mutex_);
-        slot->connection.open(std::move(fd), options_.io_timeout);
-    }
-    slot->state = State::working;
+    slot->begin_to_wait(now, now + options_.idle_timeout);
     epoll_event event{.events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data = {.ptr = slot}};
     if (::epoll_ctl(epoll, EPOLL_CTL_ADD, slot->connection.fd(), &event) == 0) return slot;
     close(*slot);
     return nullptr;
 }
 
-Server::Loop::Slot* Server::Loop::free_slot() {
-    const std::lock_guard lock(slots_mutex_);
-    if (free_.empty() && slots_.size() < static_cast<std::size_t>(options_.max_connections)) return &slots_.emplace_back();
-    if (free_.empty()) return nullptr;
-    auto* slot = free_.back();
-    free_.pop_back();
-    return slot;
-}
-
 // Closes the connection that has waited longest. False: all are at work.
 bool Server::Loop::make_room() {
-    if (auto* slot = take_longest_parked()) return drop(*slot, counters_.crowded_out), true;
+    if (auto* slot = slots_.take_longest_parked()) return drop(*slot, counters_.crowded_out), true;
     return false;
 }
 
-Server::Loop::Slot* Server::Loop::take_longest_parked() {
-    const std::lock_guard lock(slots_mutex_);
-    for (;;) {
-        Slot* longest = nullptr;
-        for (auto& slot : slots_)
-            if (slot.state == State::parked && (longest == nullptr || slot.since.load() < longest->since.load())) longest = &slot;
-        if (longest == nullptr || take_parked(*longest)) return longest;
-    }
-}
-
-bool Server::Loop::take_parked(Slot& slot) {
-    auto expected = State::parked;
-    return slot.state.compare_exchange_strong(expected, State::working);
-}
-
 void Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
-    while (!take_parked(slot)) {
-        auto expected = State::working;
-        if (slot.state.compare_exchange_strong(expected, State::more)) return;
-        if (expected != State::parked) return;
-    }
+    if (!slot.take_or_mark_more()) return;
     // Asked again, because the event may be about the connection that had the slot before.
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && slot.connection.hung_up())
         hung_up(slot, window);
@@ -370,19 +292,15 @@ void Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
 
 // Parks the connection. Bytes that came while it was held had their event already, so they are looked at first.
 void Server::Loop::settle(Slot& slot, Window window) {
-    for (;;) {
-        auto expected = State::working;
-        if (slot.state.compare_exchange_strong(expected, State::parked)) return;
-        slot.state = State::working;
+    while (!slot.park())
         if (!look(slot, window)) return;
-    }
 }
 
 void Server::Loop::sweep_if_due(Window window) {
     const auto now = Clock::now();
     auto due = next_sweep_.load();
     if (now < due || !next_sweep_.compare_exchange_strong(due, now + tick_)) return;
-    for (auto* slot : take_late(now)) {
+    for (auto* slot : slots_.take_late(now)) {
         if (slot->deadline.load() > now)  // it was busy again while we took it
             settle(*slot, window);
         else if (slot->has_begun)
@@ -392,32 +310,8 @@ void Server::Loop::sweep_if_due(Window window) {
     }
 }
 
-std::vector<Server::Loop::Slot*> Server::Loop::take_late(Time now) {
-    std::vector<Slot*> late;
-    const std::lock_guard lock(slots_mutex_);
-    for (auto& slot : slots_) {
-        if (slot.read_until.load() <= now) slot.connection.cut_reading();
-        if (slot.deadline.load() <= now && take_parked(slot)) late.push_back(&slot);
-    }
-    return late;
-}
-
-std::vector<Server::Loop::Slot*> Server::Loop::take_all_parked() {
-    std::vector<Slot*> parked;
-    const std::lock_guard lock(slots_mutex_);
-    for (auto& slot : slots_)
-        if (take_parked(slot)) parked.push_back(&slot);
-    return parked;
-}
-
 bool Server::Loop::close(Slot& slot) {
-    slot.exchange.reset();
-    slot.response.reset();
-    const std::lock_guard lock(slots_mutex_);
-    slot.connection.close();
-    slot.state = State::free;
-    free_.push_back(&slot);
-    if (draining_) emptied_.notify_all();
+    slots_.close(slot);
     return false;
 }
 
@@ -547,9 +441,7 @@ bool Server::Loop::deliver(Slot& slot) {
     slot.exchange.reset();
     slot.response.reset();
     const auto now = Clock::now();
-    slot.since = now;
-    slot.deadline = now + options_.idle_timeout;
-    slot.has_begun = false;
+    slot.begin_to_wait(now, now + options_.idle_timeout);
     slot.has_answered = true;
     return true;
 }

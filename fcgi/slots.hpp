@@ -1,0 +1,91 @@
+// slots.hpp - the connections of a server: who has each of them, and which have waited too long.
+//
+// Who may touch a connection is said by the state of its slot. Its registration in epoll is edge-triggered and never changed, so an event
+// may come at any time, even one that is meant for the connection that had the slot before:
+//
+//   parked    whoever makes it `working` has it
+//   working   somebody has it: an event thread, the pool, the sweep; an event makes it `more`
+//   more      the same, and bytes may have come since they looked: they look again before they let go
+//   free      no connection
+//
+// Errors:   none; what can't be had is a null pointer.
+// Threads:  Slots is safe to call from any thread. A slot's members below the times are its holder's; the times are anyone's.
+// Limits:   `most` connections. Slots are reused, and destroyed only with the whole. A connection's descriptor is opened and closed under
+//           the lock, so that take_late() can shut down the reading of one that it doesn't have.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fcgi/connection.hpp"
+#include "fcgi/guarded_exchange.hpp"
+#include "fcgi/record.hpp"
+#include "fcgi/response.hpp"
+#include "util/file.hpp"
+
+namespace recto {
+
+struct Slot {
+    using Clock = std::chrono::steady_clock;
+    using Time = Clock::time_point;
+    enum class State : std::uint8_t { free, parked, working, more };
+
+    std::atomic<State> state = State::working;
+    std::atomic<Time> since = Time();            // when it was accepted, its request's first byte was seen, or it was last answered
+    std::atomic<Time> deadline = Time::max();    // for what a parked one waits for
+    std::atomic<Time> read_until = Time::max();  // for a body that is being read
+
+    // The holder's.
+    Connection connection;
+    GuardedExchange exchange;
+    Arrived arrived;
+    std::optional<Response> response;
+    std::string head;  // of the response
+    bool is_head = false;
+    bool is_kept = false;
+    bool has_begun = false;     // part of a request is there
+    bool has_answered = false;  // since it was accepted
+
+    [[nodiscard]] bool take();                 // a parked one
+    [[nodiscard]] bool take_or_mark_more();    // for an event; false: whoever has it will look again
+    [[nodiscard]] bool park();                 // false: more may have come; it is still ours
+    void begin_to_wait(Time now, Time until);  // for a request's first byte
+};
+
+class Slots {
+public:
+    using Time = Slot::Time;
+
+    explicit Slots(int most) : most_(static_cast<std::size_t>(most)) {}
+
+    [[nodiscard]] Slot* open(UniqueFd& fd, std::chrono::milliseconds io_timeout);  // ours; null: there is none free, and fd is untouched
+    void close(Slot& slot);
+
+    [[nodiscard]] Slot* take_longest_parked();  // null: all are at work
+    [[nodiscard]] std::vector<Slot*> take_all_parked();
+
+    // Those whose deadline is over; a body that wasn't read in time ends here.
+    [[nodiscard]] std::vector<Slot*> take_late(Time now);
+
+    // Whether all are closed, at the latest after `patience`.
+    [[nodiscard]] bool are_all_closed_within(std::chrono::milliseconds patience);
+
+private:
+    Slot* free_slot();
+
+    const std::size_t most_;
+    std::mutex mutex_;
+    // guarded by mutex_
+    std::condition_variable closed_;
+    std::deque<Slot> slots_;
+    std::vector<Slot*> free_;
+};
+
+}  // namespace recto
