@@ -109,7 +109,7 @@ public:
           stale_if_error_(options.stale_if_error),
           subjects_(options.subjects.size()),
           memory_(options.memory),
-          memcached_(options.servers, options.timeout, {options.user, options.password}),
+          memcached_(options.servers, options.timeout, {options.user, options.password}, options.retry),
           counters_(open_counters(options)),
           flights_({.lock_file = options.runtime_dir / ".recto.cache.lock", .patience = options.patience}) {}
 

@@ -33,6 +33,7 @@ struct CacheOptions {
     std::vector<std::string> servers;   // `unix:/path` or `host:port`; several share the keys by consistent hashing
     std::filesystem::path runtime_dir;  // counters and locks that the host's processes share
     std::chrono::milliseconds timeout{50};
+    std::chrono::milliseconds retry{1000};  // how long a server that failed is left alone
     Size memory{32u << 20};
     Size max_item{1u << 20};        // memcached's own -I
     std::string prefix = "recto:";  // printable, at most 200 bytes

@@ -150,8 +150,8 @@ void assert_safe(std::string_view key) {
 
 class Memcached::Server {
 public:
-    Server(Address address, std::chrono::milliseconds timeout, Login login)
-        : address_(std::move(address)), timeout_(timeout), login_(std::move(login)) {
+    Server(Address address, std::chrono::milliseconds timeout, Login login, std::chrono::milliseconds retry)
+        : address_(std::move(address)), timeout_(timeout), login_(std::move(login)), retry_(retry) {
         (void)connect_later(address_, timeout_, login_);  // throws here rather than later
     }
 
@@ -233,13 +233,14 @@ private:
         if (ask_again_.exchange(kUp) != kUp) log_event("cache.up", {{"server", address_.name}}, "recto.cache");
     }
 
-    static SteadyClock::rep later(SteadyClock::rep now) { return now + SteadyClock::duration(kRetry).count(); }
+    [[nodiscard]] SteadyClock::rep later(SteadyClock::rep now) const { return now + retry_.count(); }
 
     static constexpr SteadyClock::rep kUp = 0;
 
     const Address address_;
     const std::chrono::milliseconds timeout_;
     const Login login_;
+    const SteadyClock::duration retry_;
     std::atomic<SteadyClock::rep> ask_again_{kUp};  // when, if it is down
     std::mutex mutex_;
     // Guarded by mutex_:
@@ -255,10 +256,11 @@ struct Memcached::Ring {
     Handle handle;
 };
 
-Memcached::Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login) {
+Memcached::Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login,
+                     std::chrono::milliseconds retry) {
     std::vector<Address> addresses;
     for (const auto& server : servers) addresses.push_back(parse_address(server));
-    for (const auto& address : addresses) servers_.push_back(std::make_unique<Server>(address, timeout, login));
+    for (const auto& address : addresses) servers_.push_back(std::make_unique<Server>(address, timeout, login, retry));
     if (addresses.size() > 1) ring_ = std::make_unique<Ring>(addresses);
 }
 

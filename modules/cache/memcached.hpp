@@ -11,7 +11,7 @@
 //           it is logged once when a server goes down (`cache.down`) and once when it is back (`cache.up`).
 // Threads:  safe to call from any thread.
 // Limits:   waits at most `timeout` each time the server makes it wait, so about once an operation. One that failed, or took more than
-//           three times as long, is not asked for kRetry, then by one caller: a dead server costs the process one timeout a second. A
+//           three times as long, is not asked for `retry`, then by one caller: a dead server costs the process one timeout each time. A
 //           host name is looked up by the system's resolver, which knows no such limit. A set() that timed out may still be done.
 //           What answers must be memcached: libmemcached writes out of bounds for a negative length, and asserts that a set()
 //           is answered like one. What is stored there may be anything.
@@ -33,14 +33,13 @@ namespace recto {
 
 class Memcached {
 public:
-    static constexpr std::chrono::milliseconds kRetry{1000};
-
     struct Login {
         std::string user;  // empty: none
         std::string password;
     };
 
-    Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login = {});
+    Memcached(const std::vector<std::string>& servers, std::chrono::milliseconds timeout, const Login& login = {},
+              std::chrono::milliseconds retry = std::chrono::seconds(1));
     ~Memcached();
 
     struct Value {

@@ -94,6 +94,7 @@ struct Config {
     std::string cache_user;                  // empty: none
     std::string cache_password;
     std::chrono::milliseconds cache_timeout{};
+    std::chrono::milliseconds cache_retry{};
     Size cache_memory;  // of each worker
     Size cache_max_item;
     std::string cache_prefix;

@@ -55,6 +55,8 @@ constexpr std::array kOptions{
      true},
     Option{"cache.timeout", &Config::cache_timeout, "50ms", "1ms..5s",
      "How long a page may wait for memcached before it goes on without."},
+    Option{"cache.retry", &Config::cache_retry, "1s", "10ms..1min",
+     "How long a memcached server that failed is left alone. Then one request tries it for all."},
     Option{"cache.memory", &Config::cache_memory, "32MB", "1MB..16GB",
      "Memory of each worker for the entries used most, in front of memcached."},
     Option{"cache.max_item", &Config::cache_max_item, "1MB", "1KB..1GB",

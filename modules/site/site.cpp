@@ -79,6 +79,7 @@ CacheOptions cache_options(const Config& config) {
     CacheOptions options{.servers = config.cache_servers,
                          .runtime_dir = config.runtime_dir,
                          .timeout = config.cache_timeout,
+                         .retry = config.cache_retry,
                          .memory = config.cache_memory,
                          .max_item = config.cache_max_item,
                          .prefix = config.cache_prefix,

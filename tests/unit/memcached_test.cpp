@@ -193,6 +193,18 @@ BOOST_AUTO_TEST_CASE(a_dead_server_costs_nothing_and_is_logged_when_it_dies_and_
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_server_that_failed_is_left_alone_for_as_long_as_the_operator_says) {
+    const TemporaryFolder folder;
+    MemcachedServer server(folder / "m");
+    Memcached patient({server.address()}, kPatient, {}, 1min), eager({server.address()}, kPatient, {}, 10ms);
+    server.kill();
+    for (auto* memcached : {&patient, &eager}) BOOST_TEST(!memcached->set("key", "value", 60s));
+    server.restart();
+    BOOST_TEST((time_of([&] { BOOST_TEST(eventually([&] { return eager.set("key", "value", 60s); })); }) < 900ms));
+    BOOST_TEST(!patient.get("key"));
+    BOOST_TEST(text(eager.get("key")) == "value");
+}
+
 BOOST_AUTO_TEST_CASE(a_frozen_server_costs_one_timeout_a_second) {
     const TemporaryFolder folder;
     MemcachedServer server(folder / "m");
