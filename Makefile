@@ -4,6 +4,7 @@
 # make test          sets everything up and runs every test; make test T=throttle runs the files of that name
 #                    CORPUS=dir adds a folder of real posts
 # make asan tsan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
+# make fuzz          libFuzzer on each parser of what comes from outside: FUZZ_SECONDS=60 for each, T=entry for one
 # make lint          clang-tidy, the rules of the folders, the syntax of the scripts
 # make model         the models of the change clock, searched far (minutes, 4 GB); make test has the short searches
 # make bench         requests per second against a bare FastCGI responder, in one run
@@ -37,6 +38,7 @@ program = $(patsubst tests/%.cpp,$(BUILD)/tests/%,$(1))
 
 PROGRAMS := $(BUILD)/recto.fcgi $(BUILD)/recto
 BENCHES  := $(call program,$(wildcard tests/bench/*.cpp))
+FUZZERS  := $(call program,$(wildcard tests/fuzz/*_fuzz.cpp))
 TESTS    := $(call program,$(UNIT_SOURCES) $(SERVICE_SOURCES)) $(wildcard tests/service/*_test.sh)
 T        ?=
 CHOSEN   := $(if $(T),$(filter %/$(T)_test %/$(T)_test.sh,$(TESTS)),$(TESTS))
@@ -47,6 +49,7 @@ WORKERS  ?= 2
 DATA     ?= build/run
 PREFIX   ?= /usr/local
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZING  := $(SANITIZE) -fsanitize=fuzzer-no-link
 export BUILD PORT WORKERS DATA PREFIX DESTDIR CORPUS
 
 all: $(PROGRAMS)
@@ -58,6 +61,10 @@ asan:
 	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE) -Wno-maybe-uninitialized' LDFLAGS='$(SANITIZE)'
 tsan:
 	TEST_TIMEOUT=900 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread -Wno-tsan' LDFLAGS='-fsanitize=thread'
+fuzz:
+	$(MAKE) fuzzers BUILD=build/fuzz CXX=clang++-16 CXXFLAGS='-O1 -g $(FUZZING) -Wno-error' LDFLAGS='$(SANITIZE) -fsanitize=fuzzer'
+	@BUILD=build/fuzz tests/fuzz/run
+fuzzers: packages-fuzz $(FUZZERS)
 lint: packages-build packages-lint
 	@etc/dev/lint
 model: packages-test
@@ -91,11 +98,13 @@ $(BUILD)/fcgi/%.o: INCLUDES := -Imodules -I.
 $(BUILD)/tests/%.o: INCLUDES := -Imodules -I.
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/generated/build_id.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
 	$(link)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/generated/build_id.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
+	$(link)
 $(BUILD)/%.o: %.cpp | packages-build
 	@mkdir -p $(@D)
 	$(CXX) $(STANDARD) $(WARNINGS) $(DEFINES) $(INCLUDES) -MMD -MP $(CPPFLAGS) $(CXXFLAGS) -c -o $@ $<
 
-packages-build packages-run packages-test packages-lint packages-bench: packages-%:
+packages-build packages-run packages-test packages-lint packages-bench packages-fuzz: packages-%:
 	@etc/dev/packages $*
 
 # The SQL that the program carries inside itself.
@@ -120,6 +129,7 @@ help:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test asan tsan lint model bench install help clean packages-build packages-run packages-test packages-lint packages-bench
+.PHONY: all run test asan tsan fuzz fuzzers lint model bench install help clean packages-build packages-run packages-test packages-lint \
+        packages-bench packages-fuzz
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -104,6 +104,7 @@ bool varies_as_declared(const Response& response, const View& view) {
 }
 
 bool is_of_short_life(int status) { return status == 301 || status == 308 || status == 404 || status == 410; }
+bool is_storable(int status) { return status == 200 || is_of_short_life(status); }
 
 // What nobody has could be asked for under endless names: memcached is not for that.
 Cache::Reach reach_of(int status) { return status == 404 || status == 410 ? Cache::Reach::process : Cache::Reach::host; }
@@ -141,6 +142,15 @@ Form read_form(ByteReader& in) {
     return form;
 }
 
+// What follows them must begin a line of its own.
+bool is_lines(std::string_view text) { return text.empty() || text.ends_with("\r\n"); }
+
+bool is_sendable(const StoredAnswer& answer) {
+    const bool is_whole = std::ranges::all_of(std::array{&answer.plain, &answer.gzip},
+                                              [](const Form* form) { return is_lines(form->lines) && is_lines(form->lines_of_304); });
+    return is_whole && is_storable(answer.status);
+}
+
 std::optional<StoredAnswer> read_stored(std::string_view bytes) {
     if (!bytes.starts_with(kFormat)) return {};
     ByteReader in(bytes.substr(kFormat.size()));
@@ -149,7 +159,7 @@ std::optional<StoredAnswer> read_stored(std::string_view bytes) {
     answer.last_modified = in.text();
     answer.plain = read_form(in);
     answer.gzip = read_form(in);
-    if (!in.at_end()) return {};
+    if (!in.at_end() || !is_sendable(answer)) return {};
     return answer;
 }
 
@@ -220,7 +230,7 @@ std::optional<CacheControl> parse_cache_control(std::string_view text) {
 }
 
 std::optional<Storage> storage_of(const Response& response, const View& view, const StoragePolicy& policy) {
-    if (response.status != 200 && !is_of_short_life(response.status)) return {};
+    if (!is_storable(response.status)) return {};
     if (response.header("Set-Cookie") != nullptr || !varies_as_declared(response, view)) return {};
     const auto control = parse_cache_control(joined_headers(response, "cache-control"));
     if (!control || control->no_store || control->is_private || control->no_cache) return {};

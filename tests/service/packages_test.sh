@@ -37,7 +37,7 @@ all_of()   { awk '/^[^#]/ { print $2 }' etc/packages.txt; }
 
 test_nothing_missing_asks_apt_nothing() {
     begin $(all_of)
-    packages build run test bench lint dev
+    packages build run test bench fuzz lint dev
     [ ! -s "$called" ]
 }
 test_only_what_is_missing_is_installed() {
@@ -82,7 +82,7 @@ test_the_other_boost_is_explained() {
     mv "$bin/apt-get.kept" "$bin/apt-get"
 }
 test_each_line_has_a_group_a_package_and_a_reason() {
-    wrong=$(awk '/^[^#]/ && (NF < 3 || $1 !~ /^(build|run|test|bench|lint|dev)$/)' etc/packages.txt)
+    wrong=$(awk '/^[^#]/ && (NF < 3 || $1 !~ /^(build|run|test|bench|fuzz|lint|dev)$/)' etc/packages.txt)
     [ -z "$wrong" ] || { echo "$wrong"; return 1; }
 }
 

@@ -10,6 +10,7 @@
 
 #include "cache/entry_codec.hpp"
 #include "cache/process_memory.hpp"
+#include "tests/fuzz/entry_fuzz.cpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -216,6 +217,10 @@ BOOST_AUTO_TEST_CASE(an_item_of_another_name_or_format_is_no_entry) {
     BOOST_TEST(!decode_entry(item, hash128("other")));
     item[3] = '1';
     BOOST_TEST(!decode_entry(item, hash128("name")));
+}
+
+BOOST_AUTO_TEST_CASE(any_bytes_are_an_entry_that_can_be_used_or_none) {
+    BOOST_TEST(replay(LLVMFuzzerTestOneInput, "tests/fuzz/seeds/entry", 20'000) > 20'000u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

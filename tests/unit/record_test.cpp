@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <random>
 
+#include "tests/fuzz/record_fuzz.cpp"
 #include "tests/support/fastcgi_client.hpp"
 
 BOOST_TEST_DONT_PRINT_LOG_VALUE(recto::Arrival)
@@ -106,4 +107,9 @@ BOOST_AUTO_TEST_CASE(no_bytes_at_all_are_read_out_of_bounds) {
         for (auto flips = random() % 4; flips > 0 && !bytes.empty(); --flips) bytes[random() % bytes.size()] = static_cast<char>(random());
         (void)look_at_request(std::string(bytes));  // judged by the sanitisers
     }
+}
+
+// Its own rules too: more bytes don't take a verdict back, and libfcgi reads what is said to be complete.
+BOOST_AUTO_TEST_CASE(what_is_said_to_be_complete_is_read_by_libfcgi_without_waiting) {
+    BOOST_TEST(replay(LLVMFuzzerTestOneInput, "tests/fuzz/seeds/record", 20'000) > 20'000u);
 }

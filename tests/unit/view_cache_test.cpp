@@ -8,6 +8,7 @@
 
 #include "fcgi/answers.hpp"
 #include "fcgi/gzip.hpp"
+#include "tests/fuzz/view_answer_fuzz.cpp"
 #include "util/crypto.hpp"
 
 using namespace recto;
@@ -164,6 +165,10 @@ BOOST_AUTO_TEST_CASE(bytes_that_are_no_packed_answer_are_refused) {
         if (unpack(entry_of(bytes.substr(0, size)), asking())) BOOST_TEST_CONTEXT(size) BOOST_ERROR("was taken");
     BOOST_TEST(!unpack(entry_of(bytes + "x"), asking()).has_value());
     BOOST_TEST(!unpack(entry_of("recto view 1\n" + bytes.substr(13)), asking()).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(any_bytes_are_an_answer_that_can_be_sent_or_none) {
+    BOOST_TEST(replay(LLVMFuzzerTestOneInput, "tests/fuzz/seeds/view_answer", 20'000) > 20'000u);
 }
 
 BOOST_AUTO_TEST_CASE(rule_8_and_13_what_a_view_looks_at_is_in_vary_sorted_and_once) {

@@ -7,6 +7,7 @@
 
 #include "site/negotiation.hpp"
 #include "site/view_request.hpp"
+#include "tests/fuzz/client_fuzz.cpp"
 
 using namespace recto;
 using namespace std::chrono_literals;
@@ -136,7 +137,7 @@ BOOST_AUTO_TEST_CASE(gzip_is_sent_to_those_who_accept_it) {
 }
 
 // Django's CacheI18nTest: these headers mean one thing to a site that speaks English and German.
-BOOST_AUTO_TEST_CASE(the_best_language_of_those_a_site_speaks_is_chosen) {
+BOOST_AUTO_TEST_CASE(rule_10_the_best_language_of_those_a_site_speaks_is_chosen) {
     const std::vector<std::string_view> choices{"en", "de"};
     const std::pair<std::optional<std::string_view>, std::string_view> table[] = {
         {std::nullopt, "en"},          {"", "en"},   {"de", "de"},     {"DE-at", "de"}, {"fr, de;q=0.3", "de"},
@@ -144,4 +145,8 @@ BOOST_AUTO_TEST_CASE(the_best_language_of_those_a_site_speaks_is_chosen) {
         {"de;q=0.9,en-GB;q=0.8", "de"}};
     for (const auto& [header, expected] : table)
         BOOST_TEST_CONTEXT(header.value_or("absent")) BOOST_TEST(best_choice(header, choices) == expected);
+}
+
+BOOST_AUTO_TEST_CASE(rule_13_clients_share_a_key_exactly_if_a_view_sees_the_same_of_them) {
+    BOOST_TEST(replay(LLVMFuzzerTestOneInput, "tests/fuzz/seeds/client", 20'000) > 20'000u);
 }
