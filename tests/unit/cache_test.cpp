@@ -1,6 +1,12 @@
 #define BOOST_TEST_MODULE cache
 #include "cache/cache.hpp"
 
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
@@ -20,6 +26,12 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr TimePoint kNow{std::chrono::days(20'000)};
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;  // they make system calls of their own
+#else
+constexpr bool kSanitized = false;
+#endif
 
 const StoreOptions& migrated(const StoreOptions& options) {
     migrate(options);
@@ -311,6 +323,23 @@ BOOST_AUTO_TEST_CASE(what_was_put_is_found_on_both_levels) {
     BOOST_TEST(text(other_process.find_in_memory("title", kNow)) == "(absent)");
     BOOST_TEST(text(other_process.find("title", kNow)) == "old title");
     BOOST_TEST(text(other_process.find_in_memory("title", kNow)) == "old title");  // found in memcached, kept here
+}
+
+// In a process that the kernel kills for any system call but a read, a write or its end.
+BOOST_AUTO_TEST_CASE(a_hit_in_process_memory_makes_no_system_call, *boost::unit_test::enable_if<!kSanitized>()) {
+    Site site;
+    site.fill_title();
+    const auto look = [&] { return site.cache.look_in_memory("title", kNow).is_fresh(); };
+    const auto child = ::fork();
+    if (child == 0) {
+        bool found = look();  // the first one may need memory
+        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+        for (int i = 0; i < 1'000; ++i) found = found && look();
+        ::syscall(SYS_exit, found ? 0 : 1);
+    }
+    int status = -1;
+    BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+    BOOST_TEST(status == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_change_of_what_was_read_invalidates_both_levels_at_once) {
