@@ -94,12 +94,16 @@ std::string joined_headers(const Response& response, std::string_view name) {
     return join(values, ", ");
 }
 
+// Who asks is in the key, or nothing is stored for who says it.
+bool depends_on_who_asks(const View& view) { return view.audience == Audience::anonymous || view.audience == Audience::each_user; }
+
 // A name that the key doesn't hold would show one client's answer to another; `*` is such a name.
 bool varies_as_declared(const Response& response, const View& view) {
     return std::ranges::all_of(split_list(joined_headers(response, "vary")), [&](const std::string& part) {
         const auto name = lower_ascii(part);
         const bool is_declared = std::ranges::find(view.headers, name, &VaryHeader::name) != view.headers.end();
-        return is_declared || name == "accept-encoding" || (name == "cookie" && !view.cookies.empty());
+        return is_declared || name == "accept-encoding" || (name == "cookie" && !view.cookies.empty()) ||
+               (name == "authorization" && depends_on_who_asks(view));
     });
 }
 
@@ -181,10 +185,17 @@ std::string vary_of(const Response& response, const View& view, bool has_gzip) {
     auto names = split_list(lower_ascii(joined_headers(response, "vary")));
     for (const auto& header : view.headers) names.emplace_back(header.name);
     if (!view.cookies.empty()) names.emplace_back("cookie");
+    if (depends_on_who_asks(view)) names.emplace_back("authorization");
     if (has_gzip) names.emplace_back("accept-encoding");
     std::ranges::sort(names);
     names.erase(std::ranges::unique(names).begin(), names.end());
     return join(names, ", ");
+}
+
+void set_vary(Response& response, const View& view, bool has_gzip) {
+    auto vary = vary_of(response, view, has_gzip);
+    std::erase_if(response.headers, [](const auto& header) { return lower_ascii(header.first) == "vary"; });
+    if (!vary.empty()) response.set("Vary", std::move(vary));
 }
 
 void pack_form(ByteWriter& out, Response response, const std::string& etag, std::string_view body) {
@@ -239,12 +250,16 @@ std::optional<Storage> storage_of(const Response& response, const View& view, co
     return Storage{ttl, reach_of(response.status)};
 }
 
+void tell_caches(Response& response, const View* view) {
+    if (response.header("Cache-Control") == nullptr) response.set("Cache-Control", "no-cache");
+    if (view != nullptr) set_vary(response, *view, false);
+}
+
 std::string pack(const Response& response, const View& view) {
     const auto gzip = is_text(response) ? gzip_if_worth_it(response.body()) : std::string();
     auto plain_form = response;
-    if (plain_form.header("Cache-Control") == nullptr) plain_form.set("Cache-Control", "no-cache");
-    std::erase_if(plain_form.headers, [](const auto& header) { return lower_ascii(header.first) == "vary"; });
-    if (auto vary = vary_of(response, view, !gzip.empty()); !vary.empty()) plain_form.set("Vary", std::move(vary));
+    tell_caches(plain_form, &view);
+    set_vary(plain_form, view, !gzip.empty());
     auto gzip_form = plain_form;
     gzip_form.set("Content-Encoding", "gzip");
 

@@ -46,11 +46,15 @@ struct Storage {
 };
 [[nodiscard]] std::optional<Storage> storage_of(const Response& response, const View& view, const StoragePolicy& policy);
 
+// What caches between us and the client have to know of an answer, stored or not: without Cache-Control and Vary they may keep it for as
+// long and for whom they like (RFC 9111 section 4.2.2). Null: no view has the path.
+void tell_caches(Response& response, const View* view);
+
 // The entry's bytes: what is sent for each form of the answer, ready made.
 [[nodiscard]] std::string pack(const Response& response, const View& view);
 
 // The answer of an entry for this request: whole or 304, in gzip where the client takes it. Headers and body are shared with the
-// entry, not copied. Nothing for bytes that another version wrote.
+// entry, not copied. Nothing for bytes that another version wrote, or that can't be sent.
 [[nodiscard]] std::optional<Response> unpack(const CacheHit& entry, const Request& request);
 
 // If-None-Match: `*`, or a list of tags compared weakly.

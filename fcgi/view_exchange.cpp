@@ -270,6 +270,7 @@ private:
         context_.times.enter(Phase::write);
         if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
         throttle_.tell(*response, quotas_, context_.user_id.has_value());
+        if (response->lines().empty()) tell_caches(*response, route_ == nullptr ? nullptr : route_->view);
         if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
         response->headers.emplace_back("X-Request-Id", context_.txid);
         return response;

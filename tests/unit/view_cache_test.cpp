@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 const View kView{.name = "page", .methods = {"GET"}, .path = "/page", .headers = {{.name = "x-theme"}}, .cookies = {"theme"}, .event = ""};
-const View kPlainView{.name = "plain", .methods = {"GET"}, .path = "/plain", .event = ""};
+const View kPlainView{.name = "plain", .methods = {"GET"}, .path = "/plain", .event = "", .audience = Audience::everyone};
 constexpr StoragePolicy kPolicy{.ttl = 10min, .ttl_is_set = false, .short_ttl = 1min};
 
 CacheHit entry_of(std::string bytes) {
@@ -126,6 +126,8 @@ BOOST_AUTO_TEST_CASE(rule_8_an_answer_that_varies_on_what_the_key_does_not_hold_
     twice.headers.emplace_back("VARY", "*");
     BOOST_TEST(!ttl_of(twice).has_value());
     BOOST_TEST(!storage_of(with("Vary", "Cookie"), kPlainView, kPolicy).has_value());
+    BOOST_TEST(storage_of(with("Vary", "Authorization"), kView, kPolicy).has_value());  // bypassed, or each user's own
+    BOOST_TEST(!storage_of(with("Vary", "Authorization"), kPlainView, kPolicy).has_value());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -176,8 +178,8 @@ BOOST_AUTO_TEST_CASE(rule_8_and_13_what_a_view_looks_at_is_in_vary_sorted_and_on
     response.set("Vary", "X-Theme");
     response.headers.emplace_back("Vary", "x-theme");
     const auto unpacked = unpack(entry_of(pack(response, kView)), asking());
-    BOOST_TEST(header_of(*unpacked, "Vary") == "accept-encoding, cookie, x-theme");
-    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kView)), asking()), "Vary") == "cookie, x-theme");
+    BOOST_TEST(header_of(*unpacked, "Vary") == "accept-encoding, authorization, cookie, x-theme");
+    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kView)), asking()), "Vary") == "authorization, cookie, x-theme");
 }
 
 BOOST_AUTO_TEST_CASE(rule_10_gzip_is_made_once_and_sent_to_those_who_accept_it) {
@@ -270,6 +272,20 @@ BOOST_AUTO_TEST_CASE(rule_17_clients_ask_each_time_unless_the_view_says_otherwis
     BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kPlainView)), asking()), "Cache-Control") == "no-cache");
     BOOST_TEST(header_of(*unpack(entry_of(pack(with("Cache-Control", "max-age=60"), kPlainView)), asking()), "Cache-Control") ==
                "max-age=60");
+}
+
+BOOST_AUTO_TEST_CASE(rule_17_caches_on_the_way_know_of_every_answer_for_how_long_and_for_whom_it_is) {
+    const auto told = [](Response response, const View* view) {
+        tell_caches(response, view);
+        return header_of(response, "Cache-Control") + " | " + header_of(response, "Vary");
+    };
+    auto mine = kPlainView;
+    mine.audience = Audience::each_user;
+    BOOST_TEST(told(not_found(), nullptr) == "no-cache | (absent)");
+    BOOST_TEST(told(json_answer(200, "{}"), &kPlainView) == "no-cache | (absent)");
+    BOOST_TEST(told(json_answer(200, "{}"), &mine) == "no-cache | authorization");
+    BOOST_TEST(told(with("Cache-Control", "max-age=60"), &kView) == "max-age=60 | authorization, cookie, x-theme");
+    BOOST_TEST(told(with("Vary", "Origin"), &kPlainView) == "no-cache | origin");
 }
 
 BOOST_AUTO_TEST_CASE(rule_19_cache_status_tells_how_long_and_why) {

@@ -42,7 +42,8 @@ std::vector<View> test_views(std::chrono::milliseconds ttl) {
     plain.name = "plain";
     plain.path = "/plain";
     plain.cache = 0ms;
-    return {page, open, mine, plain};
+    const View bare{.name = "bare", .methods = {"GET"}, .path = "/bare", .event = "", .audience = Audience::everyone, .cache = ttl};
+    return {page, open, mine, plain, bare};
 }
 
 std::vector<KnownView> known_test_views() {
@@ -219,6 +220,26 @@ BOOST_AUTO_TEST_CASE(rule_12_undeclared_parameters_are_dropped_and_a_query_witho
     BOOST_TEST(status_of(ask("/page?utm_source=x&q=1&fbclid=y")) == kHit);
     BOOST_TEST(ask("/page?q=" + std::string(5000, 'x')).status == 414);
     BOOST_TEST(computed == 1);
+}
+
+BOOST_AUTO_TEST_CASE(rule_17_what_is_not_stored_is_told_to_caches_too) {
+    view = [](const ViewRequest&) {
+        auto response = json_answer(200, "{}");
+        response.set("Set-Cookie", "a=b");
+        return response;
+    };
+    for (const auto* method : {"GET", "HEAD", "POST", "OPTIONS", "PUT"}) BOOST_TEST_CONTEXT(method) {
+            const auto answer = ask("/page", {}, method);
+            BOOST_TEST(header_of(answer, "Cache-Control") == "no-cache");
+            BOOST_TEST(header_of(answer, "Vary") == "accept-language, authorization, cookie, x-theme");
+        }
+    for (const auto* path : {"/plain", "/nowhere", "/page?q=1"})
+        BOOST_TEST_CONTEXT(path) BOOST_TEST(header_of(ask(path), "Cache-Control") == "no-cache");
+}
+
+BOOST_AUTO_TEST_CASE(rule_19_a_view_without_variants_has_missed_an_address) {
+    BOOST_TEST(status_of(ask("/bare")) == kStored);
+    BOOST_TEST(status_of(ask("/bare", {{"x-theme", "a"}, {"cookie", "theme=a"}})) == kHit);
 }
 
 BOOST_AUTO_TEST_CASE(rule_20_a_client_cannot_force_the_view_to_run) {
