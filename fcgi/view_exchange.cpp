@@ -155,6 +155,7 @@ private:
         if (found.may_be_shown_meanwhile()) return led_or_shown(found);
 
         ++waits_;
+        cache_status_ = "recto; fwd=" + std::string(why_forwarded(found));
         waiter_.emplace(wake);
         context_.times.enter(Phase::wait);  // now: if we wait, we may be gone to another thread
         auto joined = cache().flights().join(key_, &*waiter_);
@@ -259,7 +260,7 @@ private:
         if (!response) return {};
         if (found.state > State::aging) cache().count(CacheEvent::stale, route_->subject);
         if (is_collapsed_) cache().count(CacheEvent::collapsed, route_->subject);
-        cache_status_ = is_collapsed_ ? "recto; fwd=uri-miss; collapsed" : cache_status_of(found, now);
+        cache_status_ = is_collapsed_ ? cache_status_ + "; collapsed" : cache_status_of(found, now);
         is_hit_ = !is_collapsed_;
         response->headers.emplace_back("Age", age_of(*found.entry, now));
         return response;
