@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <future>
+#include <latch>
 #include <thread>
 
 #include "fcgi/answers.hpp"
@@ -105,6 +106,9 @@ struct Fixture : Prepared {
     }
 
     Response ask(std::string path, const Headers& headers = {}, std::string method = "GET") {
+        return ask_of(application, std::move(path), headers, std::move(method));
+    }
+    static Response ask_of(const Application& process, std::string path, const Headers& headers = {}, std::string method = "GET") {
         Request request;
         request.method = std::move(method);
         request.address = "192.0.2.1";
@@ -112,7 +116,7 @@ struct Fixture : Prepared {
         const auto mark = std::min(path.find('?'), path.size());
         request.path = path.substr(0, mark);
         request.query = path.substr(std::min(mark + 1, path.size()));
-        const auto exchange = application.begin(std::move(request));
+        const auto exchange = process.begin(std::move(request));
         auto response = exchange->without_waiting();
         while (!response) {
             std::promise<void> woken;
@@ -298,7 +302,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_there_is_remembered_here_until_it_is) {
     BOOST_TEST(ask("/page").body() == "\"new\"");
 }
 
-BOOST_AUTO_TEST_CASE(a_change_is_in_the_next_answer_and_the_status_says_why) {
+BOOST_AUTO_TEST_CASE(rule_19_a_change_is_in_the_next_answer_and_the_status_says_why) {
     BOOST_TEST(ask("/page").body() == "\"old title\"");
     retitle("\"new title\"");
     const auto answer = ask("/page");
@@ -319,7 +323,7 @@ BOOST_AUTO_TEST_CASE(the_operator_ends_a_view_or_one_answer_by_name) {
     BOOST_TEST(status_of(ask("/open")) == kHit);
 }
 
-BOOST_AUTO_TEST_CASE(age_and_ttl_tell_the_time) {
+BOOST_AUTO_TEST_CASE(rule_16_and_19_age_and_ttl_tell_the_time) {
     const auto first = ask("/page");
     BOOST_TEST(header_of(first, "Age") == "(absent)");
     const auto hit = ask("/page");
@@ -364,7 +368,64 @@ BOOST_FIXTURE_TEST_CASE(of_many_who_miss_one_computes_and_the_others_get_it, Fix
     BOOST_TEST(site.cache.counted(CacheEvent::collapsed, 0) > 0u);
 }
 
-BOOST_FIXTURE_TEST_CASE(when_only_time_ran_out_the_others_get_the_old_answer_meanwhile, ShortLived) {
+namespace {
+
+// Another worker of the host.
+struct Second {
+    Site site;
+    Application application;
+    explicit Second(Fixture& first) : site(first.config), application(site, first.throttle, first.gate, first.views, first.handlers()) {}
+};
+
+std::uint64_t gets_of_memcached(Site& site) {
+    const auto servers = site.cache.server_stats();
+    for (const auto& [name, value] : servers.front().values)
+        if (name == "cmd_get") return std::stoull(value);
+    throw std::runtime_error("no cmd_get");
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(what_memcached_has_costs_one_round_trip, Fixture) {
+    (void)ask("/page");
+    Second second(*this);
+    const auto before = gets_of_memcached(site);
+    BOOST_TEST(status_of(ask_of(second.application, "/page")) == kHit);
+    BOOST_TEST(gets_of_memcached(site) == before + 1);
+    for (int i = 0; i < 10; ++i) BOOST_TEST(status_of(ask_of(second.application, "/page")) == kHit);
+    BOOST_TEST(gets_of_memcached(site) == before + 1);  // in its own memory now
+    BOOST_TEST(computed == 1);
+}
+
+// With the old answer for those who come meanwhile, and without.
+BOOST_AUTO_TEST_CASE(of_64_clients_on_an_expired_answer_one_makes_the_whole_host_compute) {
+    for (const auto* stale : {"1min", "off"}) BOOST_TEST_CONTEXT(stale) {
+            Fixture first("stale_while_revalidate = " + std::string(stale) + "\n");
+            Second second(first);
+            first.view = [&first](const ViewRequest&) {
+                auto answer = json_answer(200, first.title());
+                if (first.computed == 1) answer.set("Cache-Control", "max-age=1");
+                if (first.computed > 1) std::this_thread::sleep_for(100ms);
+                return answer;
+            };
+            (void)first.ask("/bare");
+            (void)Fixture::ask_of(second.application, "/bare");
+            const auto key = ViewRequest(first.views.back(), "").cache_key();
+            BOOST_TEST(eventually([&] { return !first.site.cache.look_in_memory(key, time_now()).is_fresh(); }));
+
+            std::vector<std::future<int>> answers;
+            std::latch together(64);
+            for (int i = 0; i < 64; ++i)
+                answers.push_back(std::async(std::launch::async, [&, i] {
+                    together.arrive_and_wait();
+                    return Fixture::ask_of(i % 2 == 0 ? first.application : second.application, "/bare").status;
+                }));
+            for (auto& answer : answers) BOOST_TEST(answer.get() == 200);
+            BOOST_TEST(first.computed == 2);
+        }
+}
+
+BOOST_FIXTURE_TEST_CASE(rule_18_when_only_time_ran_out_the_others_get_the_old_answer_meanwhile, ShortLived) {
     (void)ask("/page");
     std::this_thread::sleep_for(120ms);
     view = [this](const ViewRequest&) { return std::this_thread::sleep_for(300ms), json_answer(200, title()); };
@@ -377,7 +438,7 @@ BOOST_FIXTURE_TEST_CASE(when_only_time_ran_out_the_others_get_the_old_answer_mea
     BOOST_TEST(site.cache.counted(CacheEvent::stale, 0) == 10u);
 }
 
-BOOST_FIXTURE_TEST_CASE(after_a_change_nobody_gets_the_old_answer, ShortLived) {
+BOOST_FIXTURE_TEST_CASE(rule_18_after_a_change_nobody_gets_the_old_answer, ShortLived) {
     (void)ask("/page");
     retitle("\"new title\"");
     view = [this](const ViewRequest&) { return std::this_thread::sleep_for(100ms), json_answer(200, title()); };
@@ -420,7 +481,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(failing)
 
-BOOST_FIXTURE_TEST_CASE(while_the_database_fails_the_old_answer_is_given_unless_something_changed, ShortLived) {
+BOOST_FIXTURE_TEST_CASE(rule_18_while_the_database_fails_the_old_answer_is_given_unless_something_changed, ShortLived) {
     (void)ask("/page");
     std::this_thread::sleep_for(120ms);
     view = [](const ViewRequest&) -> Response { throw DatabaseError(10, "disk I/O error"); };  // SQLITE_IOERR

@@ -1,3 +1,4 @@
+// The numbers are those of the rules in etc/doc/caching.md.
 #define BOOST_TEST_MODULE views
 #include "site/views.hpp"
 
@@ -50,14 +51,14 @@ BOOST_AUTO_TEST_CASE(an_answer_that_is_not_for_all_is_never_cached) {
     BOOST_TEST((policy_of(*find_view("/healthz"), config).cache == 0ms));
 }
 
-BOOST_AUTO_TEST_CASE(a_view_gets_only_the_parameters_it_declares) {
+BOOST_AUTO_TEST_CASE(rule_13_a_view_gets_only_the_parameters_it_declares) {
     const auto& view = *find_view("/api/blogs");
     const ViewRequest request(view, "utm_source=x&author_id=12&fbclid=y");
     BOOST_TEST(*request.parameter("author_id") == "12");
     BOOST_TEST(!request.parameter("utm_source").has_value());
 }
 
-BOOST_AUTO_TEST_CASE(queries_that_mean_the_same_have_one_cache_key) {
+BOOST_AUTO_TEST_CASE(rule_12_queries_that_mean_the_same_have_one_cache_key) {
     const auto& view = *find_view("/api/blogs");
     const auto key = [&](std::string_view query) { return ViewRequest(view, query).cache_key(); };
     const auto expected = key("author_id=12");
@@ -80,7 +81,7 @@ BOOST_AUTO_TEST_CASE(percent_signs_are_decoded_and_a_lone_one_stands_for_itself)
         BOOST_TEST_CONTEXT(query) BOOST_TEST(*ViewRequest(view, query).parameter("author_id") == value);
 }
 
-BOOST_AUTO_TEST_CASE(a_view_gets_only_the_headers_and_cookies_it_declares) {
+BOOST_AUTO_TEST_CASE(rule_13_a_view_gets_only_the_headers_and_cookies_it_declares) {
     const View view{.name = "page",
                     .methods = {"GET"},
                     .path = "/page",
@@ -99,7 +100,7 @@ BOOST_AUTO_TEST_CASE(a_view_gets_only_the_headers_and_cookies_it_declares) {
     BOOST_TEST(!request.user().has_value());
 }
 
-BOOST_AUTO_TEST_CASE(what_differs_in_a_declared_header_cookie_or_user_has_another_key) {
+BOOST_AUTO_TEST_CASE(rule_11_what_differs_in_a_declared_header_cookie_or_user_has_another_key) {
     const View view{.name = "page",
                     .methods = {"GET"},
                     .path = "/page",
@@ -126,7 +127,7 @@ BOOST_AUTO_TEST_CASE(what_differs_in_a_declared_header_cookie_or_user_has_anothe
     BOOST_TEST((std::ranges::unique(keys).empty()));
 }
 
-BOOST_AUTO_TEST_CASE(gzip_is_sent_to_those_who_accept_it) {
+BOOST_AUTO_TEST_CASE(rule_10_gzip_is_sent_to_those_who_accept_it) {
     for (const auto* header :
          {"gzip", "GZIP", "deflate, gzip;q=0.1", "*", "br;q=1.0, *;q=0.5", "x-gzip", " gzip ; q=1.000 ", "identity;q=1, gzip"})
         BOOST_TEST_CONTEXT(header) BOOST_TEST(accepts_gzip(header));
