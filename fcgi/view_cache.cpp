@@ -251,7 +251,9 @@ std::optional<Storage> storage_of(const Response& response, const View& view, co
 }
 
 void tell_caches(Response& response, const View* view) {
-    if (response.header("Cache-Control") == nullptr) response.set("Cache-Control", "no-cache");
+    const auto* const control = response.header("Cache-Control");
+    if (control != nullptr && *control == "no-store") return;  // nobody keeps it: a refusal must cost little
+    if (control == nullptr) response.set("Cache-Control", "no-cache");
     if (view != nullptr) set_vary(response, *view, false);
 }
 
