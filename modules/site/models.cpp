@@ -14,11 +14,6 @@ constexpr std::array<std::pair<ModelOp, std::string_view>, 5> kOps{{{ModelOp::ge
                                                                     {ModelOp::aggregate, "aggregate"},
                                                                     {ModelOp::exists, "exists"}}};
 
-// Each request with a token asks who it is; what a page shows is cached as a page.
-std::map<std::string, ModelRule, std::less<>> default_rules() {
-    return {{"auth.user", {.ops = {ModelOp::get}, .timeout = 15min}}, {"*.*", {}}};
-}
-
 ModelRule rule_of(const ModelSection& section) {
     ModelRule rule;
     for (const auto& word : section.ops.value_or(std::vector<std::string>{}))
@@ -33,9 +28,13 @@ ModelRule rule_of(const ModelSection& section) {
 
 std::vector<std::string_view> model_names() { return {"auth.user", "auth.token", "blog.post"}; }
 
+// Each request with a token asks who it is; what a page shows is cached as a page. But what the operator says of `auth.*` or `*.*` he
+// says of users too: a rule that stands nowhere must not go before it.
 ModelRules model_rules(const Config& config) {
-    auto rules = default_rules();
-    for (const auto& [name, section] : config.models) rules.insert_or_assign(name, rule_of(section));
+    std::map<std::string, ModelRule, std::less<>> rules;
+    for (const auto& [name, section] : config.models) rules.emplace(name, rule_of(section));
+    if (ModelRules(rules).find("auth.user") == nullptr) rules.emplace("auth.user", ModelRule{.ops = {ModelOp::get}, .timeout = 15min});
+    rules.emplace("*.*", ModelRule{});
     return ModelRules(std::move(rules));
 }
 

@@ -69,6 +69,15 @@ BOOST_AUTO_TEST_CASE(without_sections_who_a_token_stands_for_is_cached_and_nothi
     BOOST_TEST(!is_cached(rules_of({{"auth.user", with_ops({})}}), "auth.user", ModelOp::get));
 }
 
+BOOST_AUTO_TEST_CASE(what_the_operator_says_of_an_app_or_of_all_goes_before_the_rule_he_did_not_write) {
+    for (const auto* name : {"auth.*", "*.*"}) BOOST_TEST_CONTEXT(name) {
+            BOOST_TEST(!is_cached(rules_of({{name, with_ops({})}}), "auth.user", ModelOp::get));
+            const auto rules = rules_of({{name, {.ops = {{"get"}}, .timeout = 1min, .lock = {}}}});
+            BOOST_TEST((rules.options("auth.user", ModelOp::get, "n").ttl == 1min));
+        }
+    BOOST_TEST(is_cached(rules_of({{"blog.*", with_ops({})}}), "auth.user", ModelOp::get));
+}
+
 BOOST_AUTO_TEST_CASE(the_queries_of_a_blog_are_cached_as_its_rule_says_and_come_back_the_same) {
     OpenedStore opened;
     const ModelRules all{{{"*.*", {.ops = {ModelOp::get, ModelOp::fetch}}}}}, nothing{{}};
