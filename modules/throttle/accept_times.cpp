@@ -91,13 +91,13 @@ std::vector<std::uint64_t> Ring<Slot>::times() const {
 
 // There is one spare slot: to write more, those that have expired are given up first, by a store of its own.
 template <class Slot>
-void Ring<Slot>::push(std::uint64_t now, std::uint32_t cost) {
+void Ring<Slot>::push(std::uint64_t now, std::uint32_t cost, std::uint64_t end) {
     const auto gone = expired(now);
     const auto behind = slot_of(count_);
     head_ = slot_of(gone);
     count_ -= gone;
     if (cost > 1 && gone > 0) commit();
-    newest_ = std::max(newest_, window_->unit_after(now));  // a clock that is behind must not break the order
+    newest_ = std::max(newest_, window_->unit_after(std::max(now, end)));  // a clock that is behind must not break the order
     for (std::uint32_t i = 0; i < cost; ++i) slots_[(behind + i) % window_->slots()] = static_cast<Slot>(newest_);
     count_ += cost;
     commit();
@@ -172,8 +172,8 @@ std::vector<std::uint64_t> Windows::times() const {
     return times;
 }
 
-// Only counters of windows that have expired are cleared before the word says that they are others'.
-void Windows::push(std::uint64_t now, std::uint32_t cost) {
+// Only counters of windows that have expired are cleared before the word says that they are others'. A tick lies in one window whole.
+void Windows::push(std::uint64_t now, std::uint32_t cost, std::uint64_t) {
     const auto number = is_empty_ ? now / window_->width() : std::max(newest_, now / window_->width());
     if (is_empty_) {
         std::fill_n(counters_, kCounters, std::uint16_t{0});
@@ -232,8 +232,8 @@ std::uint64_t AcceptTimes::opens_at(std::uint64_t now, std::uint32_t cost) const
 std::uint64_t AcceptTimes::oldest_expiry(std::uint64_t now) const {
     return std::visit([&](const auto& kept) { return kept.oldest_expiry(now); }, kept_);
 }
-void AcceptTimes::push(std::uint64_t now, std::uint32_t cost) {
-    std::visit([&](auto& kept) { kept.push(now, cost); }, kept_);
+void AcceptTimes::push(std::uint64_t now, std::uint32_t cost, std::uint64_t end) {
+    std::visit([&](auto& kept) { kept.push(now, cost, end); }, kept_);
 }
 void AcceptTimes::clear() {
     std::visit([](auto& kept) { kept.clear(); }, kept_);

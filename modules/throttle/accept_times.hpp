@@ -22,8 +22,6 @@
 
 namespace recto {
 
-constexpr std::uint64_t kTicksPerSecond = 1024;
-
 [[nodiscard]] constexpr std::uint64_t ticks_of(std::chrono::seconds time) {
     return static_cast<std::uint64_t>(time.count()) * kTicksPerSecond;
 }
@@ -74,7 +72,7 @@ public:
     [[nodiscard]] std::uint64_t oldest_expiry(std::uint64_t now) const;
     [[nodiscard]] std::vector<std::uint64_t> times() const;
 
-    void push(std::uint64_t now, std::uint32_t cost);
+    void push(std::uint64_t now, std::uint32_t cost, std::uint64_t end);
     void assign(const std::vector<std::uint64_t>& times);
     void clear();
 
@@ -108,7 +106,7 @@ public:
     [[nodiscard]] std::uint64_t oldest_expiry(std::uint64_t now) const;
     [[nodiscard]] std::vector<std::uint64_t> times() const;
 
-    void push(std::uint64_t now, std::uint32_t cost);
+    void push(std::uint64_t now, std::uint32_t cost, std::uint64_t end);
     void assign(const std::vector<std::uint64_t>& times);
     void clear();
 
@@ -140,7 +138,8 @@ public:
     // The tick at which the oldest one that counts will no longer; `now` when none does.
     [[nodiscard]] std::uint64_t oldest_expiry(std::uint64_t now) const;
 
-    void push(std::uint64_t now, std::uint32_t cost = 1);  // only when opens_at(now, cost) <= now
+    // Only when opens_at(now, cost) <= now. `end`: of the tick, if the clock goes on within it.
+    void push(std::uint64_t now, std::uint32_t cost = 1, std::uint64_t end = 0);
     void clear();
 
     // For taking over into another table: the times, oldest first, none earlier than it was. Of those assigned the newest `limit` count,

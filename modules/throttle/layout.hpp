@@ -33,7 +33,7 @@ constexpr std::size_t kWays = 8;
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.
 struct Description {
     static constexpr std::uint64_t kMagic = 0x656c74746f726874;  // "throttle"
-    static constexpr std::uint32_t kLayout = 2;
+    static constexpr std::uint32_t kLayout = 3;
 
     struct Policy {
         std::array<char, 48> scope;

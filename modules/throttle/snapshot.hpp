@@ -20,13 +20,13 @@
 namespace recto {
 
 struct Snapshot {
-    static constexpr std::uint64_t kTicksPerAge = 64;
+    static constexpr std::uint64_t kTicksPerAge = kTicksPerSecond / 16;
 
     struct Record {
         std::uint32_t scope = 0;  // of `scopes`
         bool is_user = false;
         std::uint64_t tag = 0;
-        std::vector<std::uint32_t> ages;  // in 64 ticks, the oldest request first
+        std::vector<std::uint32_t> ages;  // in sixteenths of a second, the oldest request first
     };
 
     SipKey secret{};

@@ -17,10 +17,6 @@
 namespace recto {
 namespace {
 
-std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) {
-    return std::chrono::seconds(tick <= now ? 0 : (tick - now + kTicksPerSecond - 1) / kTicksPerSecond);
-}
-
 template <class Visit>
 void for_each_bit(std::uint64_t bits, const Visit& visit) {
     for (; bits != 0; bits &= bits - 1) visit(static_cast<std::size_t>(std::countr_zero(bits)));
@@ -203,11 +199,11 @@ std::uint64_t Throttle::Table::floor_opens_at(Position scope, const Place& place
 void Throttle::Table::charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost) {
     const auto record = way(scope, place.user, spot.set, spot.index);
     auto times = record.times(window(scope));
-    if (spot.own) return times.push(now, cost);
+    if (spot.own) return times.push(now, cost, ticks_.end_of(now));
     const auto inherited = in_file_.strict ? floor_times(scope, place) : std::vector<std::uint64_t>();
     evict(scope, spot, place);
     times.assign(inherited);
-    times.push(now, cost);
+    times.push(now, cost, ticks_.end_of(now));
     record.tag.store(place.tag, std::memory_order_release);
 }
 
@@ -218,6 +214,13 @@ void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place
         if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times(window(scope)).times());
     }
     record.forget();
+}
+
+// Rounded up, from the end of the tick: nobody reads the answer sooner.
+std::chrono::seconds Throttle::Table::seconds_until(std::uint64_t tick, std::uint64_t now) const {
+    if (tick <= now) return std::chrono::seconds(0);
+    const auto ticks = tick - std::min(tick - 1, ticks_.end_of(now));
+    return std::chrono::seconds((ticks + kTicksPerSecond - 1) / kTicksPerSecond);
 }
 
 Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const {

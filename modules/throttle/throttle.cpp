@@ -20,8 +20,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kTwoYears = 1ULL << 36;  // in ticks: more than the longest period
-constexpr auto kPause = 1s;                      // after a table couldn't be replaced
+constexpr std::uint64_t kTwoYears = 2 * 366 * 86'400 * kTicksPerSecond;  // more than the longest period
+constexpr auto kPause = 1s;                                              // after a table couldn't be replaced
 
 class BootTicks : public TickSource {
 public:
@@ -31,6 +31,7 @@ public:
         return kTwoYears + static_cast<std::uint64_t>(time.tv_sec) * kTicksPerSecond +
                static_cast<std::uint64_t>(time.tv_nsec) * kTicksPerSecond / 1'000'000'000;
     }
+    [[nodiscard]] std::uint64_t end_of(std::uint64_t now) const override { return now + 1; }
 };
 
 fs::path table_path(const fs::path& folder) { return folder / "throttle"; }
@@ -220,7 +221,7 @@ Throttle::Counters Throttle::counters() const { return shared_->in_use().counter
 Throttle::Fill Throttle::fill(bool users) const { return shared_->in_use().fill(users); }
 
 std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy) {
-    const auto ticks = Window(policy.rate, policy.representation).lateness();
+    const auto ticks = Window(policy.rate, policy.representation).lateness() + 1;  // and what was left of the one in which it came
     return std::chrono::milliseconds((ticks * 1000 + kTicksPerSecond - 1) / kTicksPerSecond);
 }
 

@@ -12,8 +12,8 @@
 //           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). 64 scopes, names of up to
 //           47 bytes, limits of up to 2^24 - 2. Memory: memory_of(); it is never unmapped (the kernel unlocks for the dead by address),
 //           so a program opens one table and keeps it.
-// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 1/1024 s of CLOCK_BOOTTIME. A request is never
-//           forgotten early; how late at worst: lateness_of().
+// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 2^-18 s (4 microseconds) of CLOCK_BOOTTIME. A request
+//           counts from the end of its tick on, so it is never forgotten early; how late at worst: lateness_of().
 // Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
 //           have are taken over, whatever else changed (rate, representation, size). From then on the processes that still run with the
 //           old policies count in the new file too, by the rates it has: nobody gets a limit twice.
@@ -37,7 +37,7 @@ namespace recto {
 // How the accept times of a client are kept.
 enum class Representation : std::uint8_t {
     ring32,   // each one, in 4 bytes
-    ring16,   // each one, in 2 bytes, rounded up to period/65536 .. period/32768 (2 s for a day)
+    ring16,   // each one, in 2 bytes, rounded up to period/49152 .. period/24576 (2 s of a day)
     windows,  // 121 counters of period/120 each, however high the limit
 };
 
@@ -66,11 +66,16 @@ struct ThrottleOptions {
     std::filesystem::path snapshot{};  // where save() leaves the counts for after a reboot; empty: nowhere
 };
 
-// 1/1024 s. A test passes its own.
+constexpr std::uint64_t kTicksPerSecond = 1 << 18;
+
+// A test passes its own.
 class TickSource {
 public:
     virtual ~TickSource() = default;
-    [[nodiscard]] virtual std::uint64_t now() const = 0;
+    [[nodiscard]] virtual std::uint64_t now() const = 0;  // the ticks that are over
+
+    // Where the moment lies at the latest at which `now` were over. One that stands still in between is exact.
+    [[nodiscard]] virtual std::uint64_t end_of(std::uint64_t now) const { return now; }
 };
 [[nodiscard]] const TickSource& boot_ticks();  // CLOCK_BOOTTIME, and two years: what happened before the boot has a time too
 

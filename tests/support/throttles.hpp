@@ -26,13 +26,14 @@ using namespace std::literals;
 using Outcome = Throttle::Outcome;
 using Scopes = std::vector<Throttle::Scope>;
 
-constexpr std::uint64_t kSecond = 1024;
+constexpr std::uint64_t kSecond = 1024;  // steps of the tests' clock
 constexpr std::uint64_t kDay = 86'400 * kSecond;
 
+// Its steps are long enough to be whole units of every period, and it stands still in between: what is counted in them is exact.
 class FakeTicks : public TickSource {
 public:
     explicit FakeTicks(std::uint64_t start = 1000 * kDay) : tick(start) {}
-    [[nodiscard]] std::uint64_t now() const override { return tick; }
+    [[nodiscard]] std::uint64_t now() const override { return tick * (kTicksPerSecond / kSecond); }
     std::uint64_t tick;
 };
 
@@ -44,6 +45,7 @@ public:
         hook_();
         return ticks_.now();
     }
+    [[nodiscard]] std::uint64_t end_of(std::uint64_t now) const override { return ticks_.end_of(now); }
 
 private:
     std::function<void()> hook_;

@@ -282,7 +282,7 @@ BOOST_AUTO_TEST_CASE(downtime_counts_and_a_wall_clock_that_went_back_counts_as_n
     const TemporaryFolder folder;
     const auto saved_at = std::chrono::system_clock::time_point(1'700'000'000s);
     save(snapshot, folder / "s", saved_at);
-    BOOST_TEST(load_snapshot(folder / "s", saved_at + 90s)->downtime == 90 * kSecond);
+    BOOST_TEST(load_snapshot(folder / "s", saved_at + 90s)->downtime == 90 * kTicksPerSecond);
     BOOST_TEST(load_snapshot(folder / "s", saved_at - 1h)->downtime == 0U);
     BOOST_TEST((load_snapshot(folder / "s", saved_at)->records.at(0).ages == std::vector<std::uint32_t>{160, 16}));
 }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
+#include <ctime>
 #include <deque>
 #include <fstream>
 #include <functional>
@@ -278,7 +280,8 @@ BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(the_clock)
 
 BOOST_AUTO_TEST_CASE(ticks_may_wrap_around_32_bits) {
-    for (const auto start : {(1ULL << 32) - 512, (1ULL << 32) - kSecond, (1ULL << 33) - 1, (1ULL << 40) - 300}) BOOST_TEST_CONTEXT(start) {
+    constexpr auto kWrap = (1ULL << 32) * kSecond / kTicksPerSecond;
+    for (const auto start : {kWrap - 512, kWrap - kSecond, 2 * kWrap - 1, (1ULL << 14) * kWrap - 300}) BOOST_TEST_CONTEXT(start) {
             OneClock t({policy("user", 3, 1s)});
             t.clock.tick = start;
             std::vector<std::uint64_t> accepts;
@@ -290,13 +293,16 @@ BOOST_AUTO_TEST_CASE(ticks_may_wrap_around_32_bits) {
 }
 
 BOOST_AUTO_TEST_CASE(who_was_idle_for_as_long_as_ticks_need_to_wrap_is_free) {
-    for (const auto idle : {1ULL << 32, (1ULL << 32) + 10, 3 * (1ULL << 32) - 5, (1ULL << 31) + 1}) BOOST_TEST_CONTEXT(idle) {
-            OneClock t({policy("user", 2, 86'400s)});
-            BOOST_TEST(t.accepted_of(3) == 2U);
-            t.clock.tick += idle;
-            BOOST_TEST(t.used() == 0U);
-            BOOST_TEST(t.accepted_of(3) == 2U);
-        }
+    for (const auto period : {1s, 3600s, 86'400s, 24 * 86'400s})
+        for (const auto wrap : {1ULL << 24, 1ULL << 28, 1ULL << 32, 3 * (1ULL << 32)})
+            for (const auto idle : {wrap - 5, wrap, wrap + 10, wrap / 2 + 1}) BOOST_TEST_CONTEXT(period.count() << " s, " << idle) {
+                    if (idle < static_cast<std::uint64_t>(period.count()) * kSecond) continue;
+                    OneClock t({policy("user", 2, period)});
+                    BOOST_TEST(t.accepted_of(3) == 2U);
+                    t.clock.tick += idle;
+                    BOOST_TEST(t.used() == 0U);
+                    BOOST_TEST(t.accepted_of(3) == 2U);
+                }
 }
 
 BOOST_AUTO_TEST_CASE(one_request_a_day_for_a_year_never_reaches_a_hundred_a_day) {
@@ -317,6 +323,59 @@ BOOST_AUTO_TEST_CASE(a_period_of_a_year_is_never_short_and_a_tick_of_it_long) {
     BOOST_TEST(t.throttle.check(kFirst, kSomeone).retry_after.count() == 1);
     t.clock.tick = start + 366 * kDay + 16;
     BOOST_TEST(t.accepted_of(3) == 2U);
+}
+
+namespace {
+
+// Goes on within its ticks, as real ones do.
+struct Nanoseconds : TickSource {
+    std::uint64_t time = 86'400'000'000'000 + 7;
+
+    [[nodiscard]] std::uint64_t now() const override {
+        return time / 1'000'000'000 * kTicksPerSecond + time % 1'000'000'000 * kTicksPerSecond / 1'000'000'000;
+    }
+    [[nodiscard]] std::uint64_t end_of(std::uint64_t now) const override { return now + 1; }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(between_two_ticks_nobody_is_accepted_a_nanosecond_early) {
+    using enum Representation;
+    constexpr std::uint64_t kJourney = 4'000;  // of an answer; a tick has 3,815 nanoseconds
+    std::mt19937_64 random(11);
+    for (const auto representation : {ring32, ring16, windows}) BOOST_TEST_CONTEXT(int(representation)) {
+            Table table({policy("user", 2, 1s)});
+            table.options.policies[0].representation = representation;
+            const auto late = static_cast<std::uint64_t>(lateness_of(table.options.policies[0]).count()) * 1'000'000;
+            Nanoseconds clock;
+            auto throttle = table.open(clock);
+            std::vector<std::uint64_t> accepts;
+            for (int step = 0; step < 50'000; ++step) {
+                clock.time += random() % (random() % 4 == 0 ? 400'000'000 : 3'000);
+                const auto verdict = throttle.check(kFirst, kSomeone, {.cost = 1, .tell_quotas = true});
+                if (representation == ring32) BOOST_REQUIRE_EQUAL(verdict.quotas.at(0).more_in.count(), 1);
+                if (verdict.outcome == Outcome::refused) {
+                    BOOST_REQUIRE_LT(clock.time, accepts[accepts.size() - 2] + 1'000'000'000 + late);
+                    if (random() % 10 != 0) continue;
+                    clock.time += static_cast<std::uint64_t>(verdict.retry_after.count()) * 1'000'000'000 + kJourney;
+                    BOOST_REQUIRE((throttle.check(kFirst, kSomeone).outcome == Outcome::accepted));
+                }
+                accepts.push_back(clock.time);
+            }
+            for (std::size_t i = 2; i < accepts.size(); ++i) BOOST_REQUIRE_GE(accepts[i] - accepts[i - 2], 1'000'000'000U);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(the_clock_of_the_machine_is_the_one_that_nobody_sets) {
+    const auto read = [](clockid_t id) {
+        timespec time{};
+        ::clock_gettime(id, &time);
+        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+    };
+    const auto in_seconds = [] { return static_cast<double>(boot_ticks().now()) / static_cast<double>(kTicksPerSecond); };
+    const auto before = in_seconds() - read(CLOCK_BOOTTIME);
+    BOOST_TEST(before > 366 * 86'400.0);  // the past has room too
+    for (int i = 0; i < 100; ++i) BOOST_TEST(std::abs(in_seconds() - read(CLOCK_BOOTTIME) - before) < 0.1);
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_is_behind_gives_nobody_a_request_more) {
