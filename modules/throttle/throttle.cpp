@@ -21,6 +21,8 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kTwoYears = 2 * 366 * 86'400 * kTicksPerSecond;  // more than the longest period
+constexpr auto kPatience = 5s;                                           // of who starts
+constexpr auto kPatienceOfRequest = 500ms;                               // longer than a large table takes
 constexpr auto kPause = 1s;                                              // after a table couldn't be replaced
 
 class BootTicks : public TickSource {
@@ -36,12 +38,15 @@ public:
 
 fs::path table_path(const fs::path& folder) { return folder / "throttle"; }
 
-// Held for as long as it takes to make a table, some milliseconds; a process stopped with it must not stop our start without a word.
-FileLock lock_folder(const fs::path& folder) {
+// Held for as long as it takes to make a table, some milliseconds; a process stopped with it must not stop us without a word.
+FileLock lock_folder(const fs::path& folder, std::chrono::milliseconds patience) {
     const auto path = folder / "throttle.lock";
-    for (const auto end = std::chrono::steady_clock::now() + 5s; std::chrono::steady_clock::now() < end; std::this_thread::sleep_for(5ms))
+    const auto end = std::chrono::steady_clock::now() + patience;
+    for (;; std::this_thread::sleep_for(1ms)) {
         if (auto lock = FileLock::attempt(path, FileLock::Mode::exclusive)) return std::move(*lock);
-    throw std::runtime_error("throttle: another process has held " + path.string() + " for 5 seconds");
+        if (std::chrono::steady_clock::now() < end) continue;
+        throw std::runtime_error("throttle: another process has held " + path.string() + " for " + to_text(patience));
+    }
 }
 
 struct Attached {
@@ -79,7 +84,7 @@ public:
     void open() {
         make_private_directory(options_.folder);
         const auto wanted = describe(options_);  // says what is wrong with them
-        adopt([&](const ThrottleOptions& found) { return describe(found) == wanted; });
+        adopt([&](const ThrottleOptions& found) { return describe(found) == wanted; }, kPatience);
     }
 
     // False when there is none.
@@ -117,7 +122,7 @@ private:
         if (&in_use() != &retired) return true;
         if (std::chrono::steady_clock::now() < not_before_) return false;
         try {
-            adopt([](const ThrottleOptions&) { return true; });
+            adopt([](const ThrottleOptions&) { return true; }, kPatienceOfRequest);
             return true;
         } catch (const std::exception&) {
             not_before_ = std::chrono::steady_clock::now() + kPause;
@@ -125,9 +130,9 @@ private:
         }
     }
 
-    void adopt(const auto& fits) {
+    void adopt(const auto& fits, std::chrono::milliseconds patience) {
         if (use_if(fits)) return;
-        const auto lock = lock_folder(options_.folder);
+        const auto lock = lock_folder(options_.folder, patience);
         if (!use_if(fits)) make();
     }
 

@@ -222,6 +222,28 @@ BOOST_AUTO_TEST_CASE(without_room_for_the_new_table_the_old_one_goes_on) {
     BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::refused);
 }
 
+// A reload that somebody suspended: no request waits for it longer than half a second, and nobody gets anything twice.
+BOOST_AUTO_TEST_CASE(whoever_is_stopped_while_he_replaces_a_table_stops_nobody_for_long) {
+    Table t({policy("user", 3, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    BOOST_TEST(accepted_of(throttle, 2, kSomeone) == 2U);
+    t.options.clients *= 2;
+    const auto child = in_child([&] {
+        const HookedTicks stop([] { ::raise(SIGSTOP); });  // they are read once the old table is retired
+        static_cast<void>(t.open(stop));
+    });
+    BOOST_REQUIRE(WIFSTOPPED(wait_for(child, WUNTRACED)));
+    const auto before = std::chrono::steady_clock::now();
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::stalled);
+    BOOST_TEST((std::chrono::steady_clock::now() - before < 1500ms));
+    for (int i = 0; i < 1000; ++i) static_cast<void>(throttle.check(kFirst, kSomeone));  // at once, for a second
+    BOOST_TEST((std::chrono::steady_clock::now() - before < 3s));
+    ::kill(child, SIGCONT);
+    BOOST_TEST(ended_well(child));
+    BOOST_CHECK(check_until_answered(throttle, kFirst, kSomeone) == Outcome::accepted);
+    BOOST_TEST(accepted_of(throttle, 5, kSomeone) == 0U);
+}
+
 BOOST_AUTO_TEST_CASE(a_process_stopped_inside_counts_again_in_the_table_that_took_over) {
     Table t({policy("user", 3, 86'400s)});
     auto throttle = t.open(boot_ticks());
