@@ -85,6 +85,7 @@ std::uint64_t Ring<Slot>::oldest_expiry(std::uint64_t now) const {
 template <class Slot>
 std::vector<std::uint64_t> Ring<Slot>::times() const {
     std::vector<std::uint64_t> times;
+    times.reserve(count_);
     for (std::uint32_t index = 0; index < count_; ++index) times.push_back(window_->tick_of(unit_of(index)));
     return times;
 }

@@ -325,20 +325,35 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
     return all;
 }
 
-void Throttle::Table::reset(const Client& client) {
+bool Throttle::Table::reset(const Client& client) {
     const auto place = place_of(ClientKey(client));
     const Guard guard(stripe(place.stripe));
     guard.require();
+    if (is_retired(stripe(place.stripe))) return false;
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, place.user)) continue;
         if (const auto spot = find(scope, place)) way(scope, place.user, spot->set, spot->index).forget();
     }
+    return true;
 }
 
-void Throttle::Table::reset(std::string_view scope) {
-    const auto there = position(scope);
-    if (!there) return;
-    for (const bool user : {false, true}) visit(*there, user, [](const Way& record) { record.forget(); });
+bool Throttle::Table::reset(std::string_view scope) {
+    if (const auto there = position(scope))
+        for (const bool user : {false, true}) {
+            visit(*there, user, [](const Way& record) { record.forget(); });
+            forget_floors(*there, user);
+        }
+    return !is_being_replaced();  // else perhaps before we came to its last record
+}
+
+void Throttle::Table::forget_floors(Position scope, bool user) {
+    if (!in_file_.strict || !counts(scope, user)) return;
+    const auto& whose = population(user);
+    for (std::size_t set_index = 0; set_index < whose.sets(); ++set_index) {
+        const Guard guard(stripe(whose.first_stripe + set_index / whose.sets_per_stripe));
+        guard.require();
+        floor(scope, user, set_index).forget();
+    }
 }
 
 Throttle::Counters Throttle::Table::counters() const {

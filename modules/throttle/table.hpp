@@ -44,8 +44,9 @@ public:
     [[nodiscard]] std::vector<Usage> usage(const Client& client) const;
     [[nodiscard]] std::vector<Record> fullest(std::size_t count) const;
     [[nodiscard]] std::vector<Refusals> refusals() const;
-    void reset(const Client& client);
-    void reset(std::string_view scope);
+    // False: the table was replaced.
+    [[nodiscard]] bool reset(const Client& client);
+    [[nodiscard]] bool reset(std::string_view scope);
     [[nodiscard]] Counters counters() const;
     [[nodiscard]] Fill fill(bool users) const;
     [[nodiscard]] Snapshot snapshot() const;
@@ -79,6 +80,7 @@ private:
     [[nodiscard]] std::uint64_t floor_opens_at(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const;
     void charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost);
     void evict(Position scope, const Spot& spot, const Place& place);
+    void forget_floors(Position scope, bool user);
 
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const;

@@ -70,13 +70,15 @@ public:
 
     [[nodiscard]] std::vector<std::uint64_t> times() const { return half(floor_.valid.load(std::memory_order_acquire)).times(); }
 
-    void raise(const std::vector<std::uint64_t>& forgotten) {
-        const auto other = 1 - floor_.valid.load(std::memory_order_relaxed);
-        half(other).assign(newest_of_both(times(), forgotten));
-        floor_.valid.store(other, std::memory_order_release);
-    }
+    void raise(const std::vector<std::uint64_t>& forgotten) { become(newest_of_both(times(), forgotten)); }
+    void forget() { become({}); }
 
 private:
+    void become(const std::vector<std::uint64_t>& times) {
+        const auto other = 1 - floor_.valid.load(std::memory_order_relaxed);
+        half(other).assign(times);
+        floor_.valid.store(other, std::memory_order_release);
+    }
     [[nodiscard]] AcceptTimes half(std::uint64_t which) const {
         return {window_, floor_.words[which], memory_ + sizeof(Floor) + which * window_.record_bytes()};
     }

@@ -109,12 +109,28 @@ public:
         return if_none;
     }
 
-    [[nodiscard]] Table& in_use() const { return *current_.load(std::memory_order_acquire); }
+    void until_done(const auto& work) {
+        for (int attempt = 0; attempt < kAttempts; ++attempt) {
+            auto& table = in_use();
+            if (work(table)) return;
+            if (!renew(table)) break;
+        }
+        throw std::runtime_error("throttle: the table is just being replaced");
+    }
+
+    // For what is not about one client: that of a worker which has just nothing to count may have been replaced long ago.
+    Table& up_to_date() {
+        for (int attempt = 0; attempt < kAttempts && in_use().is_being_replaced() && renew(in_use()); ++attempt) continue;
+        return in_use();
+    }
+
     [[nodiscard]] const ThrottleOptions& options() const { return options_; }
     [[nodiscard]] const std::string& note() const { return note_; }
 
 private:
     static constexpr int kAttempts = 10;
+
+    [[nodiscard]] Table& in_use() const { return *current_.load(std::memory_order_acquire); }
 
     // By whatever policies the one that took its place has. No waiting for long: that is for the next request to try again.
     bool renew(const Table& retired) {
@@ -215,15 +231,24 @@ std::vector<Throttle::Refusals> Throttle::take_refusals() {
     return shared_->ask([](Table& table) { return table.take_refusals(); }, std::vector<Refusals>());
 }
 
-void Throttle::save() const { recto::save(shared_->in_use().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now()); }
+void Throttle::save() const {
+    recto::save(shared_->up_to_date().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now());
+}
 
-std::vector<Throttle::Usage> Throttle::usage(const Client& client) const { return shared_->in_use().usage(client); }
-std::vector<Throttle::Record> Throttle::fullest(std::size_t count) const { return shared_->in_use().fullest(count); }
-std::vector<Throttle::Refusals> Throttle::refusals() const { return shared_->in_use().refusals(); }
-void Throttle::reset(const Client& client) { shared_->in_use().reset(client); }
-void Throttle::reset(Scope scope) { shared_->in_use().reset(policies().at(scope).scope); }
-Throttle::Counters Throttle::counters() const { return shared_->in_use().counters(); }
-Throttle::Fill Throttle::fill(bool users) const { return shared_->in_use().fill(users); }
+std::vector<Throttle::Usage> Throttle::usage(const Client& client) const { return shared_->up_to_date().usage(client); }
+std::vector<Throttle::Record> Throttle::fullest(std::size_t count) const { return shared_->up_to_date().fullest(count); }
+std::vector<Throttle::Refusals> Throttle::refusals() const { return shared_->up_to_date().refusals(); }
+
+void Throttle::reset(const Client& client) {
+    shared_->until_done([&](Table& table) { return table.reset(client); });
+}
+
+void Throttle::reset(Scope scope) {
+    shared_->until_done([&](Table& table) { return table.reset(policies().at(scope).scope); });
+}
+
+Throttle::Counters Throttle::counters() const { return shared_->up_to_date().counters(); }
+Throttle::Fill Throttle::fill(bool users) const { return shared_->up_to_date().fill(users); }
 
 std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy) {
     const auto ticks = Window(policy.rate, policy.representation).lateness() + 1;  // and what was left of the one in which it came

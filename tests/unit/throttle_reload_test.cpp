@@ -222,6 +222,34 @@ BOOST_AUTO_TEST_CASE(without_room_for_the_new_table_the_old_one_goes_on) {
     BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::refused);
 }
 
+// Of a worker that runs with the old policies and has had no request since: what its keeper saves, and what an operator does there.
+BOOST_AUTO_TEST_CASE(who_has_not_counted_since_a_reload_speaks_of_the_new_table_too) {
+    Table t({policy("user", 3, 86'400s)});
+    t.options.snapshot = t.folder.path() / "snapshot";
+    FakeTicks clock;
+    const auto idle = [&] { return t.open(clock); };
+    auto old = idle(), resets_client = idle(), resets_scope = idle(), saves = idle();
+    t.options.policies.push_back(policy("more", 1, 1s));
+    auto young = t.open(clock);
+    BOOST_TEST(accepted_of(young, 2, kSomeone) == 2U);
+    BOOST_TEST(used_of(old, kSomeone) == 2U);
+    BOOST_TEST(idle().counters().accepted == 2U);
+
+    saves.save();
+    std::filesystem::remove_all(t.options.folder);
+    auto rebooted = idle();
+    BOOST_TEST(used_of(rebooted, kSomeone) == 2U);
+
+    resets_client = idle();
+    resets_scope = idle();
+    t.options.policies.pop_back();
+    young = t.open(clock);
+    resets_client.reset(kSomeone);
+    BOOST_TEST(accepted_of(young, 5, kSomeone) == 3U);
+    resets_scope.reset(Throttle::Scope{0});
+    BOOST_TEST(accepted_of(young, 5, kSomeone) == 3U);
+}
+
 // A reload that somebody suspended: no request waits for it longer than half a second, and nobody gets anything twice.
 BOOST_AUTO_TEST_CASE(whoever_is_stopped_while_he_replaces_a_table_stops_nobody_for_long) {
     Table t({policy("user", 3, 86'400s)});

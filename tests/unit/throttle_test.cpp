@@ -802,6 +802,17 @@ BOOST_AUTO_TEST_CASE(newcomers_to_a_table_with_room_lose_nothing) {
         for (unsigned n = 0; n < 20; ++n) BOOST_REQUIRE(throttle.check(kFirst, at(address_number(i))).outcome == Outcome::accepted);
 }
 
+BOOST_AUTO_TEST_CASE(a_scope_that_is_reset_forgets_its_floors_too) {
+    Table table({policy("user", 2, 86'400s)}, 64);
+    table.options.strict = true;
+    FakeTicks clock;
+    auto throttle = table.open(clock);
+    for (unsigned i = 0; i < 20'000; ++i) static_cast<void>(throttle.check(kFirst, at(address_number(i))));
+    BOOST_TEST((throttle.check(kFirst, kSomeone).outcome == Outcome::refused));
+    throttle.reset(Throttle::Scope{0});
+    for (int i = 0; i < 2; ++i) BOOST_TEST((throttle.check(kFirst, kSomeone).outcome == Outcome::accepted));
+}
+
 BOOST_AUTO_TEST_CASE(floors_outlive_a_reload) {
     for (const std::uint32_t clients : {512U, 1024U}) {
         Table table({policy("user", 2, 86'400s)}, 512);
