@@ -64,6 +64,7 @@ SharedFile attach_or_create(const fs::path& folder) {
     std::uint64_t magic = 0;
     if (file && file->bytes().size() == sizeof(Layout)) std::memcpy(&magic, file->bytes().data(), sizeof magic);
     if (magic == kMagic) return *std::move(file);
+    remove_half_made(gate_path(folder));
     return SharedFile::create(gate_path(folder), sizeof(Layout), [](std::span<std::byte> bytes) { new (bytes.data()) Layout; });
 }
 

@@ -162,10 +162,12 @@ private:
 
     // Also where somebody retired a table and died before the new one was in place.
     void make() {
+        remove_half_made(table_path(options_.folder));
         auto found = attach_file(options_.folder);
         const bool is_ours = found && found->options;
         std::optional<Table> previous;
         if (is_ours) previous.emplace(keep_mapped(std::move(found->file)), *found->options, options_, ticks_);
+        if (!is_ours) remove_half_made(options_.snapshot);
         const auto snapshot = is_ours ? std::nullopt : load_snapshot(options_.snapshot, std::chrono::system_clock::now());
         std::vector<std::string> kept;
         auto file = SharedFile::create(table_path(options_.folder), Layout(options_).size, [&](std::span<std::byte> memory) {

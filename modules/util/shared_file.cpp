@@ -41,7 +41,7 @@ void refuse_strangers(const struct stat& status, const fs::path& path) {
 }  // namespace
 
 SharedFile SharedFile::create(const fs::path& path, std::size_t size, const std::function<void(std::span<std::byte>)>& fill) {
-    const fs::path temporary = path.string() + '.' + std::to_string(random_number());
+    const fs::path temporary = path.string() + '.' + std::to_string(random_number());  // as remove_half_made() expects it
     const UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) throw io_error("cannot make", temporary);
     try {
@@ -89,6 +89,17 @@ SharedFile::~SharedFile() {
 bool SharedFile::is_still(const fs::path& path) const {
     struct stat status {};
     return ::stat(path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+}
+
+void remove_half_made(const fs::path& path) {
+    const auto begin = path.filename().string() + '.';
+    std::error_code none;
+    for (const auto& entry : fs::directory_iterator(path.parent_path(), none)) {
+        const auto name = entry.path().filename().string();
+        const bool is_one = name.starts_with(begin) && name.size() > begin.size() &&
+                            name.find_first_not_of("0123456789", begin.size()) == name.npos;
+        if (is_one) fs::remove(entry.path(), none);
+    }
 }
 
 std::span<std::byte> keep_mapped(SharedFile file) {

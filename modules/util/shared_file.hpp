@@ -44,6 +44,9 @@ private:
     ino_t inode_ = 0;
 };
 
+// What makers of `path` left who were killed. Only where nobody can be making one: under the lock that all of them hold.
+void remove_half_made(const std::filesystem::path& path);
+
 // For memory that holds robust locks: the kernel would write through the address of one, when its owner dies, to whatever is mapped there
 // by then. Never unmapped.
 [[nodiscard]] std::span<std::byte> keep_mapped(SharedFile file);

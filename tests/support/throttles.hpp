@@ -26,6 +26,12 @@ using namespace std::literals;
 using Outcome = Throttle::Outcome;
 using Scopes = std::vector<Throttle::Scope>;
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
+
 constexpr std::uint64_t kSecond = 1024;  // steps of the tests' clock
 constexpr std::uint64_t kDay = 86'400 * kSecond;
 
