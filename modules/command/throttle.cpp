@@ -1,11 +1,13 @@
 #include "throttle/throttle.hpp"
 
 #include <cstdio>
+#include <optional>
 
 #include "command/commands.hpp"
 #include "command/table.hpp"
 #include "site/owner.hpp"
 #include "util/network.hpp"
+#include "util/units.hpp"
 
 namespace recto {
 namespace {
@@ -19,11 +21,31 @@ Throttle table_in_use(Operator& op) {
     return *std::move(throttle);
 }
 
-// `192.0.2.1`, `2001:db8::1` or a user's name.
-Client client_of(Operator& op, const std::string& who) {
-    if (parse_address(who)) return {.user_id = {}, .address = who};
+std::optional<std::int64_t> user_named(Operator& op, const std::string& name) {
     for (const auto& user : op.site().auth.users())
-        if (user.name == who) return {.user_id = user.id, .address = {}};
+        if (user.name == name) return user.id;
+    return {};
+}
+
+// As name_of() tells it, in the log and by `show`: `2001:db8::/64`, `user 12`.
+std::optional<Client> client_as_shown(std::string_view who) {
+    constexpr std::string_view kUser = "user ", kNetwork = "/64";
+    if (who.starts_with(kUser))
+        if (const auto id = parse_integer(who.substr(kUser.size()))) return Client{.user_id = *id, .address = {}};
+    if (who.ends_with(kNetwork)) who.remove_suffix(kNetwork.size());
+    if (parse_address(who)) return Client{.user_id = {}, .address = who};
+    return {};
+}
+
+// `192.0.2.1`, `2001:db8::1`, a user's name, or what `show` prints. It refers to `who`.
+std::optional<Client> find_client(Operator& op, const std::string& who) {
+    if (parse_address(who)) return Client{.user_id = {}, .address = who};
+    if (const auto id = user_named(op, who)) return Client{.user_id = id, .address = {}};
+    return client_as_shown(who);
+}
+
+Client client_of(Operator& op, const std::string& who) {
+    if (const auto client = find_client(op, who)) return *client;
     fail("there is no user " + who + ", and it isn't an address; see `recto user list`");
 }
 
@@ -93,6 +115,15 @@ void reset_scope(Operator& op, const std::string& name) {
     throttle.reset(*scope);
 }
 
+void reset(Operator& op, const std::string& what) {
+    const auto client = find_client(op, what);
+    auto throttle = table_in_use(op);
+    const auto scope = throttle.find(what);
+    if (client && scope) fail(what + " is a scope and a user; say --scope " + what + " or `" + name_of(*client) + "`");
+    if (!client && !scope) fail("there is no user and no scope " + what + ", and it isn't an address");
+    client ? throttle.reset(*client) : throttle.reset(*scope);
+}
+
 }  // namespace
 
 void add_throttle(CLI::App& program, Operator& op) {
@@ -108,20 +139,16 @@ void add_throttle(CLI::App& program, Operator& op) {
 
     auto* const explain_command = throttle->add_subcommand("explain", "Prints what one client has used in each scope, and what is left");
     const auto who = std::make_shared<std::string>();
-    explain_command->add_option("who", *who, "An address or a user's name")->required();
+    explain_command->add_option("who", *who, "An address, a user's name, or a client as `show` and the log name it")->required();
     explain_command->final_callback([&op, who] { explain(op, *who); });
 
-    auto* const reset = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
-    auto* const which = reset->add_option_group("which");
+    auto* const reset_command = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
+    auto* const which = reset_command->add_option_group("which");
     const auto scope = std::make_shared<std::string>();
-    which->add_option("who", *who, "An address or a user's name");
-    which->add_option("--scope", *scope, "A scope of [throttle]");
+    which->add_option("what", *who, "As for explain; or a scope");
+    which->add_option("--scope", *scope, "A scope of [throttle], also if a user has its name");
     which->require_option(1);
-    reset->final_callback([&op, who, scope] {
-        if (!scope->empty()) return reset_scope(op, *scope);
-        const auto client = client_of(op, *who);
-        table_in_use(op).reset(client);
-    });
+    reset_command->final_callback([&op, who, scope] { scope->empty() ? reset(op, *who) : reset_scope(op, *scope); });
 }
 
 }  // namespace recto

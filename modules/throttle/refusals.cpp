@@ -44,6 +44,9 @@ void RefusalNotes::add(const NotedRefusals& refusals) {
         slot.dry_run = refusals.dry_run;
         slot.client = &slot == slots_.data() ? ClientKey() : refusals.client;
     }
+    // Of all who come together.
+    if (slot.scope != refusals.scope) slot.scope = NotedRefusals::kSeveral;
+    slot.dry_run = slot.dry_run != 0 && refusals.dry_run;
     slot.until = std::max(slot.until, refusals.until);
     slot.count.store(before + refusals.count, std::memory_order_release);
 }

@@ -24,12 +24,14 @@ struct RefusalSlot {
 };
 
 struct NotedRefusals {
+    static constexpr std::uint32_t kSeveral = ~0U;
+
     std::uint64_t count = 0;
     std::uint64_t first = 0;
     std::uint64_t until = 0;
-    std::uint32_t scope = 0;
-    bool dry_run = false;
-    ClientKey client;  // of nobody: of all who found no slot of their own
+    std::uint32_t scope = 0;  // kSeveral: of more than one
+    bool dry_run = false;     // all of them
+    ClientKey client;         // of nobody: of all who found no slot of their own
 };
 
 class RefusalNotes {

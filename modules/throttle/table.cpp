@@ -253,7 +253,7 @@ void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, co
 }
 
 Throttle::Refusals Throttle::Table::named(const NotedRefusals& refusals, std::uint64_t now) const {
-    return {.scope = refusals.scope < in_file_.policies.size() ? in_file_.policies[refusals.scope].scope : "",
+    return {.scope = refusals.scope < in_file_.policies.size() ? in_file_.policies[refusals.scope].scope : "several",
             .client = refusals.client.name(),
             .count = refusals.count,
             .lasted = seconds_until(now, refusals.first),

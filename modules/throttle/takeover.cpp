@@ -79,10 +79,12 @@ void Throttle::Table::take_over_refusals(const Table& previous) {
     for (std::size_t i = 0; i < previous.layout_.stripes(); ++i) {
         const Guard guard(previous.stripe(i));
         for (auto note : RefusalNotes(previous.stripe(i).refusals).all()) {
-            if (note.scope >= previous.in_file_.policies.size()) continue;
-            const auto to = position(previous.in_file_.policies[note.scope].scope);
-            if (!to) continue;
-            note.scope = static_cast<std::uint32_t>(*to);
+            if (note.scope != NotedRefusals::kSeveral) {
+                if (note.scope >= previous.in_file_.policies.size()) continue;
+                const auto to = position(previous.in_file_.policies[note.scope].scope);
+                if (!to) continue;
+                note.scope = static_cast<std::uint32_t>(*to);
+            }
             RefusalNotes(stripe(place_of(note.client).stripe).refusals).add(note);
         }
     }

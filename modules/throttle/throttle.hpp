@@ -137,7 +137,7 @@ public:
 
     // The refusals of one client in one scope, from the first one on; those of clients beyond what can be told apart come together.
     struct Refusals {
-        std::string scope;
+        std::string scope;   // `several`, for `others` of more than one
         std::string client;  // `192.0.2.1`, `2001:db8::/64`, `user 12`; `others`
         std::uint64_t count = 0;
         std::chrono::seconds lasted{0};

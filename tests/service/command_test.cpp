@@ -492,14 +492,34 @@ BOOST_AUTO_TEST_CASE(what_a_client_used_is_explained_and_given_back) {
     BOOST_TEST(has(row(shown, "addresses counted "), " 1 of "), shown);
     (void)done(limited.recto({"throttle", "reset", "127.0.0.1"}));
     for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
-    (void)done(limited.recto({"throttle", "reset", "--scope", "blog_2_limit"}));
-    BOOST_TEST(client.get("/api/blog2").status == 200);
+    for (const std::vector<std::string>& scope : {std::vector<std::string>{"blog_2_limit"}, {"--scope", "blog_2_limit"}}) {
+        std::vector<std::string> reset{"throttle", "reset"};
+        reset.insert(reset.end(), scope.begin(), scope.end());
+        (void)done(limited.recto(reset));
+        for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
+    }
     for (const std::vector<std::string>& wrong :
-         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "explain", "Nobody"}}) {
+         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "reset", "nothing"}, {"throttle", "explain", "Nobody"}}) {
         const auto result = limited.recto(wrong);
         BOOST_TEST(result.status == kFailed);
         BOOST_TEST(has(result.errors, "there is no "), result.errors);
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_client_is_found_by_the_name_that_the_log_gives_it) {
+    const Service limited({.workers = 1, .ini = ""});
+    (void)done(limited.recto({"user", "add", "anon"}));  // and a scope
+    BOOST_TEST(limited.client().get("/api/blog2").status == 200);
+    const std::pair<const char*, const char*> names[] = {
+        {"anon", "user 1"}, {"user 1", "user 1"}, {"2001:db8::/64", "2001:db8::/64"}, {"2001:DB8::5", "2001:db8::/64"}};
+    for (const auto& [asked, named] : names) {
+        const auto explained = done(limited.recto({"throttle", "explain", asked}));
+        BOOST_TEST(explained.starts_with("counted as " + std::string(named) + '\n'), explained);
+    }
+    const auto unclear = limited.recto({"throttle", "reset", "anon"});
+    BOOST_TEST(unclear.status == kFailed);
+    BOOST_TEST(has(unclear.errors, "say --scope anon or `user 1`"), unclear.errors);
+    for (const std::string who : {"--scope=anon", "user 1", "2001:db8::/64"}) (void)done(limited.recto({"throttle", "reset", who}));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -735,6 +735,22 @@ BOOST_AUTO_TEST_CASE(clients_are_named_as_they_are_counted_and_too_many_come_tog
     BOOST_TEST(counts["others"] > 900U);
 }
 
+BOOST_AUTO_TEST_CASE(those_that_come_together_are_of_several_scopes_and_a_dry_run_only_if_all_are) {
+    Table table({policy("watched", 0, 60s), policy("closed", 0, 60s)}, 8);
+    table.options.policies[0].dry_run = true;
+    FakeTicks clock;
+    auto throttle = table.open(clock);
+    const auto others = [&] {
+        const auto all = throttle.refusals();
+        return std::ranges::find(all, "others", &Throttle::Refusals::client)[0];
+    };
+    for (unsigned i = 0; i < 20; ++i) static_cast<void>(throttle.check(Scopes{0}, at(address_number(i))));
+    BOOST_TEST((others().scope == "watched" && others().dry_run));
+    const auto before = others().count;
+    BOOST_TEST((throttle.check(Scopes{1}, kSomeone).outcome == Outcome::refused));
+    BOOST_TEST((others().scope == "several" && !others().dry_run && others().count == before + 1));
+}
+
 BOOST_AUTO_TEST_CASE(of_several_processes_one_tells) {
     const Table t({policy("user", 1, 1s)});
     auto* const told = shared_memory<std::atomic<std::uint64_t>>();
