@@ -96,6 +96,8 @@ private:
         const auto token = Auth::token_of(*request_.header("authorization"));
         if (!token) return wrong_token(token.error());
         if (*token) {
+            // Again: while it waited for a thread others of the same address may have been wrong.
+            if (auto refused = throttle_.refusal_of_guesses(request_.address)) return refused;
             const auto user = site_.auth.user_of(**token);
             if (!user) return wrong_token(user.error());
             context_.user_id = *user;

@@ -105,10 +105,8 @@ struct Fixture : Prepared {
         write.commit();
     }
 
-    Response ask(std::string path, const Headers& headers = {}, std::string method = "GET") {
-        return ask_of(application, std::move(path), headers, std::move(method));
-    }
-    static Response ask_of(const Application& process, std::string path, const Headers& headers = {}, std::string method = "GET") {
+    static std::unique_ptr<Exchange> begin_at(const Application& process, const std::string& path, const Headers& headers,
+                                              std::string method) {
         Request request;
         request.method = std::move(method);
         request.address = "192.0.2.1";
@@ -116,7 +114,17 @@ struct Fixture : Prepared {
         const auto mark = std::min(path.find('?'), path.size());
         request.path = path.substr(0, mark);
         request.query = path.substr(std::min(mark + 1, path.size()));
-        const auto exchange = process.begin(std::move(request));
+        return process.begin(std::move(request));
+    }
+    std::unique_ptr<Exchange> begin(const std::string& path, const Headers& headers = {}, std::string method = "GET") {
+        return begin_at(application, path, headers, std::move(method));
+    }
+
+    Response ask(const std::string& path, const Headers& headers = {}, std::string method = "GET") {
+        return ask_of(application, path, headers, std::move(method));
+    }
+    static Response ask_of(const Application& process, const std::string& path, const Headers& headers = {}, std::string method = "GET") {
+        const auto exchange = begin_at(process, path, headers, std::move(method));
         auto response = exchange->without_waiting();
         while (!response) {
             std::promise<void> woken;
@@ -547,6 +555,18 @@ BOOST_FIXTURE_TEST_CASE(what_is_cached_is_given_however_many_are_being_made, Two
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+BOOST_AUTO_TEST_CASE(a_token_that_waited_for_its_turn_is_not_looked_at_once_others_were_wrong_too_often) {
+    Fixture fixture("[throttle]\nwrong_tokens = 2/hour\n");
+    BOOST_REQUIRE(fixture.site.auth.add_user("ann"));
+    const Headers right{{"authorization", "Token " + fixture.site.auth.create_token("ann", "").value()}};
+    const auto waiting = fixture.begin("/plain", right);
+    BOOST_REQUIRE(!waiting->without_waiting());
+    for (const char guess : {'a', 'b'})
+        BOOST_TEST(fixture.ask("/plain", {{"authorization", "Token " + std::string(40, guess)}}).status == 401);
+    BOOST_TEST(waiting->to_the_end([] {}).value().status == 429);
+    BOOST_TEST(fixture.computed == 0);
+}
 
 namespace {
 
