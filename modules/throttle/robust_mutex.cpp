@@ -17,7 +17,7 @@
 namespace recto {
 namespace {
 
-constexpr long kPatienceNanoseconds = 5'000'000;
+constexpr long kPatienceNanoseconds = 4'500'000;  // and the rest of 5 ms to wake up and answer
 constexpr int kMostPatiences = 40;
 constexpr int kSpins = 30;  // about as long as two others need to finish
 

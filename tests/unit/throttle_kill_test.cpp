@@ -98,8 +98,7 @@ unsigned accepted_of(Throttle& throttle, unsigned requests, const Client& client
 
 // One client has used 2 of 4 and one all, when somebody replaces the table and is killed by `stop`, which is false when it is too late.
 bool keeps_the_limit(const std::function<bool(Traced&, std::span<const std::byte>)>& stop) {
-    Table t({policy("user", 4, 86'400s)}, 8, 8);
-    t.options.strict = true;  // floors are taken over too
+    Table t({policy("anon", 4, 86'400s, true)}, 8);
     auto old = t.open(boot_ticks());
     const auto exhausted = at("192.0.2.1");
     BOOST_REQUIRE_EQUAL(accepted_of(old, 2, kSomeone), 2U);
@@ -107,7 +106,7 @@ bool keeps_the_limit(const std::function<bool(Traced&, std::span<const std::byte
     const auto file = SharedFile::attach(t.options.folder / "throttle");
 
     auto changed = t.options;
-    changed.clients = 16;
+    changed.clients = 10;
     Traced traced([&] { static_cast<void>(Throttle::open(changed)); });
     const bool stopped = stop(traced, file->bytes());
     traced.kill();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <new>
+#include <numeric>
 #include <random>
 #include <set>
 #include <thread>
@@ -73,7 +75,7 @@ private:
 std::vector<ThrottlePolicy> random_policies(std::mt19937& random) {
     static constexpr std::chrono::seconds kPeriods[] = {1s, 3s, 60s, 3600s, 86'400s, 20 * 86'400s};
     std::vector<ThrottlePolicy> policies;
-    for (const auto* name : {"anon", "user", "blog"})
+    for (const auto* name : {"anon", "user", "blog", "more"})
         policies.push_back(
             policy(name, random() % 20 == 0 ? 0 : 1 + random() % 12, kPeriods[random() % std::size(kPeriods)], random() % 3 == 0));
     return policies;
@@ -225,9 +227,9 @@ BOOST_AUTO_TEST_CASE(it_agrees_with_the_serial_model_at_every_step) {
                 const int id = static_cast<int>(random() % 4);
                 const auto address = address_number(static_cast<unsigned>(id));
                 const auto client = is_user ? user(id) : at(address);
-                Scopes scopes = {0, 1, 2};
+                Scopes scopes = {0, 1, 2, 3};
                 std::ranges::shuffle(scopes, random);
-                scopes.resize(1 + random() % 3);
+                scopes.resize(1 + random() % 4);
 
                 const auto opens = model.check(scopes, is_user, id, t.clock.tick);
                 const auto verdict = t.throttle.check(scopes, client);
@@ -248,23 +250,27 @@ BOOST_AUTO_TEST_CASE(it_agrees_with_the_serial_model_at_every_step) {
 BOOST_AUTO_TEST_CASE(who_obeys_retry_after_is_accepted_and_who_comes_a_second_early_is_not) {
     std::mt19937 random(7);
     for (int round = 0; round < 40; ++round) {
-        OneClock t(random_policies(random));
+        auto policies = random_policies(random);
+        policies.resize(1 + random() % 4);
+        OneClock t(policies);
+        Scopes all(policies.size());
+        std::iota(all.begin(), all.end(), Throttle::Scope{0});
         t.clock.tick += random() % kDay;
         const bool hopeless = std::ranges::any_of(t.options.policies, [](const auto& p) { return p.rate.limit == 0; });
         for (int step = 0; !hopeless && step < 300; ++step) {
             t.clock.tick += random_step(random) % 5000;
-            const auto verdict = t.throttle.check(Scopes{0, 1, 2}, kSomeone);
+            const auto verdict = t.throttle.check(all, kSomeone);
             if (verdict.outcome == Outcome::accepted) continue;
             const auto wait = static_cast<std::uint64_t>(verdict.retry_after.count()) * kSecond;
             BOOST_REQUIRE_GE(wait, kSecond);
             if (wait > kSecond) {
                 t.clock.tick += wait - kSecond;
-                BOOST_REQUIRE(!t.accepts(kSomeone, {0, 1, 2}));
+                BOOST_REQUIRE(!t.accepts(kSomeone, all));
                 t.clock.tick += kSecond;
             } else {
                 t.clock.tick += wait;
             }
-            BOOST_REQUIRE(t.accepts(kSomeone, {0, 1, 2}));
+            BOOST_REQUIRE(t.accepts(kSomeone, all));
         }
     }
 }
@@ -418,6 +424,32 @@ BOOST_AUTO_TEST_CASE(different_clients_never_share_a_counter) {
     BOOST_TEST(!t.accepts(user(1)));
 }
 
+// Whoever knows all but the secret picks addresses that would share a set with his victim; in the table they are spread like any others.
+BOOST_AUTO_TEST_CASE(nobody_can_choose_the_set_he_comes_into) {
+    ThrottleOptions options;
+    options.clients = 256;
+    const auto population = Layout(options).addresses;
+    const auto set_of = [&](const std::string& address, const SipKey& secret) {
+        const auto hash = std::bit_cast<std::array<std::uint64_t, 2>>(sip_hash(ClientKey(at(address)).bytes(), secret));
+        return place_of(hash[0], false, population).sets[0];
+    };
+    SipKey guessed{}, actual{};
+    random_bytes(guessed);
+    random_bytes(actual);
+    constexpr unsigned kChosen = 4000;
+    std::vector<unsigned> in_set(population.sets());
+    for (unsigned chosen = 0, i = 0; chosen < kChosen; ++i) {
+        if (set_of(address_number(i), guessed) != 7) continue;
+        ++in_set.at(set_of(address_number(i), actual));
+        ++chosen;
+    }
+    const auto expected = static_cast<double>(kChosen) / static_cast<double>(in_set.size());
+    double chi_square = 0;
+    for (const auto count : in_set) chi_square += (count - expected) * (count - expected) / expected;
+    const auto freedom = static_cast<double>(in_set.size() - 1);
+    BOOST_TEST(chi_square < freedom + 6 * std::sqrt(2 * freedom));  // six standard deviations
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(a_full_table)
@@ -463,7 +495,8 @@ BOOST_AUTO_TEST_CASE(a_newcomer_to_a_table_full_of_exhausted_clients_waits_for_t
 BOOST_AUTO_TEST_CASE(a_flood_of_addresses_takes_nothing_from_users) {
     OneClock t({policy("user", 3, 3600s)}, 64, 64);
     for (std::int64_t id = 0; id < 40; ++id) BOOST_REQUIRE(t.accepts(user(id)));
-    for (unsigned i = 0; i < 5'000; ++i) static_cast<void>(t.accepts(at(address_number(i))));
+    constexpr unsigned kAddresses = kSanitized ? 50'000 : 1'000'000;
+    for (unsigned i = 0; i < kAddresses; ++i) static_cast<void>(t.accepts(at(address_number(i))));
     for (std::int64_t id = 0; id < 40; ++id) BOOST_TEST(t.used(user(id)) == 1U);
 }
 
@@ -597,21 +630,22 @@ BOOST_AUTO_TEST_CASE(threads_of_one_process_get_exactly_the_limit) {
 }
 
 BOOST_AUTO_TEST_CASE(processes_that_open_it_at_once_share_one_table) {
-    constexpr int kRaces = kSanitized ? 25 : 250;
+    constexpr int kRaces = kSanitized ? 50 : 1000;
+    constexpr int kOpeners = 2;
     for (int round = 0; round < kRaces; ++round) {
-        const Table t({policy("user", 2, 86'400s)});
+        const Table t({policy("user", 1, 86'400s)});
         auto* const accepted = shared_memory<std::atomic<unsigned>>();
         auto* const ready = shared_memory<std::atomic<int>>();
         std::vector<pid_t> children;
-        for (int i = 0; i < 4; ++i)
+        for (int i = 0; i < kOpeners; ++i)
             children.push_back(in_child([&] {
                 ++*ready;
-                while (*ready < 4) std::this_thread::yield();
+                while (*ready < kOpeners) std::this_thread::yield();
                 auto throttle = t.open(boot_ticks());
                 *accepted += check_until_answered(throttle, kFirst, kSomeone) == Outcome::accepted;
             }));
         for (const auto child : children) BOOST_REQUIRE(ended_well(child));
-        BOOST_REQUIRE_EQUAL(accepted->load(), 2U);
+        BOOST_REQUIRE_EQUAL(accepted->load(), 1U);
         std::set<std::string> names;
         for (const auto& entry : std::filesystem::directory_iterator(t.options.folder)) names.insert(entry.path().filename());
         BOOST_TEST((names == std::set<std::string>{"throttle", "throttle.lock"}));
@@ -889,13 +923,13 @@ BOOST_AUTO_TEST_CASE(a_process_killed_inside_leaves_the_lock_to_the_others) {
 }
 
 BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_counts_at_most_its_own_request) {
-    const Table t({policy("user", 1'000'000, 86'400s), policy("crowd", 3, 86'400s)}, 16);
+    const Table t({policy("user", 1'000'000, 86'400s, true), policy("crowd", 3, 86'400s)}, 16);
     auto throttle = t.open(boot_ticks());
     auto* const served = shared_memory<std::atomic<std::uint64_t>>();
     auto* const started = shared_memory<std::atomic<bool>>();
     std::mt19937 random(11);
-    constexpr unsigned kKills = kSanitized ? 100 : 2000;
-    constexpr unsigned kMost = 400;  // of each, lest a busy machine reach the limit
+    constexpr unsigned kKills = kSanitized ? 100 : 10'000;
+    constexpr unsigned kMost = 90;  // of each, lest a busy machine reach the limit
     for (unsigned kill = 0; kill < kKills; ++kill) {
         *started = false;
         const auto child = in_child([&] {
@@ -907,7 +941,7 @@ BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_counts_at_most_its_own_reque
             ::pause();
         });
         while (!*started) std::this_thread::yield();
-        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 500);
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 100);
         while (std::chrono::steady_clock::now() < end) {
         }
         ::kill(child, SIGKILL);
@@ -919,6 +953,7 @@ BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_counts_at_most_its_own_reque
     const auto used = throttle.usage(kSomeone).at(0).used;
     BOOST_TEST(used >= *served);
     BOOST_TEST(used <= *served + kKills);
+    BOOST_TEST((kSanitized || throttle.counters().recovered_locks > kKills / 100), throttle.counters().recovered_locks);  // many inside
     for (const auto& record : throttle.fullest(100)) BOOST_TEST(record.used <= record.limit);
     BOOST_TEST(throttle.counters().stalls == 0U);
 }
@@ -1046,11 +1081,14 @@ BOOST_AUTO_TEST_CASE(a_stopped_process_delays_the_others_by_some_milliseconds_on
     });
     BOOST_REQUIRE(WIFSTOPPED(wait_for(child, WUNTRACED)));
 
-    const auto before = std::chrono::steady_clock::now();
-    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::stalled);
-    const auto waited = std::chrono::steady_clock::now() - before;
-    BOOST_TEST((waited >= 5ms));
-    BOOST_TEST((waited < 150ms));
+    auto least = std::chrono::nanoseconds::max();  // of many, lest a busy machine count
+    for (int i = 0; i < 50; ++i) {
+        const auto before = std::chrono::steady_clock::now();
+        BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::stalled);
+        least = std::min(least, std::chrono::steady_clock::now() - before);
+    }
+    BOOST_TEST((least >= 4ms));
+    BOOST_TEST((least <= 5ms), least.count());
     BOOST_CHECK_THROW(static_cast<void>(throttle.usage(kSomeone)), std::runtime_error);
     unsigned served = 0;
     for (unsigned i = 0; i < 20; ++i) served += throttle.check(kFirst, at(address_number(i))).outcome == Outcome::accepted;
@@ -1139,8 +1177,10 @@ BOOST_AUTO_TEST_CASE(a_file_that_is_not_ours_alone_is_refused) {
              std::filesystem::remove(path);
              std::filesystem::create_directory(path);
          }},
+        {"of another owner", [](const auto& path) { BOOST_REQUIRE(::chown(path.c_str(), 65'534, 65'534) == 0); }},
         {"a folder that others write to", [](const auto& path) { ::chmod(path.parent_path().c_str(), 0777); }}};
     for (const auto& [name, spoil] : cases) BOOST_TEST_CONTEXT(name) {
+            if (name == "of another owner"sv && ::geteuid() != 0) continue;  // only root can give it away
             const Table t({policy("user", 1, 60s)});
             static_cast<void>(t.open(boot_ticks()));
             spoil(file_of(t));
