@@ -16,13 +16,14 @@ std::uint64_t most_units(Representation representation) { return representation 
 
 }  // namespace
 
-Window::Window(Rate rate, Representation representation)
+Window::Window(Rate rate, Representation representation, std::uint32_t capacity)
     : limit_(rate.limit),
+      capacity_(std::max(rate.limit, capacity)),
       representation_(representation),
       period_(ticks_of(rate.period)),
       units_(period_),
       width_((period_ + kWindows - 1) / kWindows) {
-    assert(limit_ <= (representation == Representation::ring32 ? kMostLimit : kMostNarrowLimit));
+    assert(capacity_ <= most(representation));
     for (; units_ > most_units(representation); units_ = unit_after(period_)) ++shift_;
 }
 
@@ -107,9 +108,9 @@ void Ring<Slot>::push(std::uint64_t now, std::uint32_t cost, std::uint64_t end) 
 template <class Slot>
 void Ring<Slot>::assign(const std::vector<std::uint64_t>& times) {
     clear();
-    if (times.empty() || window_->limit() == 0) return;
+    if (times.empty() || window_->capacity() == 0) return;
     newest_ = window_->unit_after(times.back());
-    const auto most = std::min<std::size_t>(times.size(), window_->limit());
+    const auto most = std::min<std::size_t>(times.size(), window_->capacity());
     for (const auto time : std::span(times).last(most)) {
         const auto unit = window_->unit_after(time);
         if (newest_ - unit < window_->units()) slots_[count_++] = static_cast<Slot>(unit);
@@ -191,11 +192,11 @@ void Windows::push(std::uint64_t now, std::uint32_t cost, std::uint64_t) {
 
 void Windows::assign(const std::vector<std::uint64_t>& times) {
     clear();
-    if (times.empty() || window_->limit() == 0) return;
+    if (times.empty() || window_->capacity() == 0) return;
     std::fill_n(counters_, kCounters, std::uint16_t{0});
     newest_ = times.back() / window_->width();
     is_empty_ = false;
-    const auto most = std::min<std::size_t>(times.size(), window_->limit());
+    const auto most = std::min<std::size_t>(times.size(), window_->capacity());
     for (const auto time : std::span(times).last(most))
         if (const auto number = time / window_->width(); number >= first()) ++counter(number);
     word_->store(newest_ + 1, std::memory_order_release);

@@ -1,6 +1,6 @@
 // accept_times.hpp - when one client's requests were accepted in one scope, in shared memory.
 //
-// A Ring keeps each time. It has one slot more than the limit, so that the slot being written is never one that counts; a store of one
+// A Ring keeps each time. It has one slot more than the limit (or than a limit before it that was higher), so that the slot being written is never one that counts; a store of one
 // 64-bit word then makes it count. Windows keep how many there were in each 120th of the period; the store of one counter makes them count.
 // A process killed before that store has changed nothing, one killed after it has counted one request.
 //
@@ -33,14 +33,20 @@ public:
     static constexpr std::uint32_t kMostNarrowLimit = (1U << 16) - 2;  // of ring16 and windows
     static constexpr std::uint64_t kWindows = 120;
 
-    Window(Rate rate, Representation representation);
+    // `capacity`: of the memory, if more than the limit.
+    Window(Rate rate, Representation representation, std::uint32_t capacity = 0);
+
+    [[nodiscard]] static constexpr std::uint32_t most(Representation representation) {
+        return representation == Representation::ring32 ? kMostLimit : kMostNarrowLimit;
+    }
 
     [[nodiscard]] std::uint32_t limit() const { return limit_; }
     [[nodiscard]] std::uint64_t period() const { return period_; }  // in ticks
     [[nodiscard]] Representation representation() const { return representation_; }
     [[nodiscard]] std::uint64_t lateness() const;    // in ticks
     [[nodiscard]] std::size_t record_bytes() const;  // of the memory behind a word
-    [[nodiscard]] std::uint32_t slots() const { return limit_ + 1; }
+    [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+    [[nodiscard]] std::uint32_t slots() const { return capacity_ + 1; }
 
     // In units of a ring.
     [[nodiscard]] std::uint64_t units() const { return units_; }
@@ -52,6 +58,7 @@ public:
 
 private:
     std::uint32_t limit_;
+    std::uint32_t capacity_;
     Representation representation_;
     std::uint64_t period_;
     unsigned shift_ = 0;
@@ -142,8 +149,8 @@ public:
     void push(std::uint64_t now, std::uint32_t cost = 1, std::uint64_t end = 0);
     void clear();
 
-    // For taking over into another table: the times, oldest first, none earlier than it was. Of those assigned the newest `limit` count,
-    // which is all that a limit looks at. Nobody may look at the memory while they are assigned; the word is stored last.
+    // For taking over into another table: the times, oldest first, none earlier than it was. Of those assigned the newest `capacity` count;
+    // a limit looks at no more than its own number. Nobody may look at the memory while they are assigned; the word is stored last.
     [[nodiscard]] std::vector<std::uint64_t> times() const;
     void assign(const std::vector<std::uint64_t>& times);
 

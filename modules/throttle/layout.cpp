@@ -54,7 +54,7 @@ Hash128 boot_identity() {
 Description::Policy describe(const ThrottlePolicy& policy) {
     Description::Policy out{};
     if (policy.scope.size() >= out.scope.size()) throw std::runtime_error("throttle: the name of scope " + policy.scope + " is too long");
-    const auto most = policy.representation == Representation::ring32 ? Window::kMostLimit : Window::kMostNarrowLimit;
+    const auto most = Window::most(policy.representation);
     if (policy.rate.limit > most)
         throw std::runtime_error("throttle: scope " + policy.scope + ": expected a limit of at most " + std::to_string(most));
     if (policy.rate.period < std::chrono::seconds(1)) throw std::runtime_error("throttle: scope " + policy.scope + ": expected a period");
@@ -63,6 +63,7 @@ Description::Policy describe(const ThrottlePolicy& policy) {
     out.addresses_only = policy.addresses_only;
     out.representation = static_cast<std::uint16_t>(policy.representation);
     out.period_seconds = policy.rate.period.count();
+    out.capacity = std::max(policy.rate.limit, policy.capacity);
     return out;
 }
 
@@ -71,13 +72,14 @@ ThrottlePolicy policy_of(const Description::Policy& policy) {
     return {.scope = std::string(policy.scope.begin(), end),
             .rate = {policy.limit, std::chrono::seconds(policy.period_seconds)},
             .addresses_only = policy.addresses_only != 0,
-            .representation = static_cast<Representation>(policy.representation)};
+            .representation = static_cast<Representation>(policy.representation),
+            .capacity = static_cast<std::uint32_t>(policy.capacity)};
 }
 
 bool is_impossible(const Description::Policy& policy) {
     if (policy.representation > static_cast<std::uint16_t>(Representation::windows)) return true;
-    const bool is_wide = policy.representation == static_cast<std::uint16_t>(Representation::ring32);
-    return policy.limit > (is_wide ? Window::kMostLimit : Window::kMostNarrowLimit) || policy.period_seconds < 1;
+    const auto most = Window::most(static_cast<Representation>(policy.representation));
+    return policy.capacity > most || policy.limit > policy.capacity || policy.period_seconds < 1;
 }
 
 bool is_ours(const Description& description) {
@@ -96,7 +98,7 @@ Layout::Layout(const ThrottleOptions& options)
         return made;
     };
     for (const auto& policy : options.policies) {
-        const Window window(policy.rate, policy.representation);
+        const Window window(policy.rate, policy.representation, policy.capacity);
         const auto of_addresses = region(window, addresses);
         const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window, users);
         scopes.push_back({window, of_addresses, of_users});

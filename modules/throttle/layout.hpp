@@ -41,6 +41,7 @@ struct Description {
         std::uint16_t addresses_only;
         std::uint16_t representation;
         std::int64_t period_seconds;
+        std::uint64_t capacity;  // at least the limit
         bool operator==(const Policy&) const = default;
     };
 

@@ -233,7 +233,7 @@ Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, cons
         return quota;
     }
     const auto times = record.times(rate);
-    quota.remaining = rate.limit() - times.live(now);
+    quota.remaining = rate.limit() - std::min(rate.limit(), times.live(now));
     quota.more_in = seconds_until(times.oldest_expiry(now), now);
     return quota;
 }
@@ -299,9 +299,10 @@ std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const 
         const auto& policy = in_file_.policies[scope];
         const auto spot = assess(scope, place, now, 1);
         const auto quota = quota_of(scope, spot, place, now);
+        const auto live = spot.own ? way(scope, place.user, spot.set, spot.index).times(window(scope)).live(now) : 0;
         usages.push_back({.scope = policy.scope,
                           .rate = policy.rate,
-                          .used = policy.rate.limit - quota.remaining,
+                          .used = std::max(policy.rate.limit - quota.remaining, live),  // more: before the limit was lowered
                           .more_in = quota.more_in,
                           .retry_after = seconds_until(spot.opens_at, now)});
     }

@@ -29,6 +29,9 @@ public:
 
     [[nodiscard]] bool is_being_replaced() const;
 
+    // For the policies of a table that is to take this one's place: room for what has been counted above a lower limit.
+    void keep_capacity(std::vector<ThrottlePolicy>& policies) const;
+
     struct Ask {
         std::span<const Scope> scopes;
         const Client& client;

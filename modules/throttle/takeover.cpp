@@ -31,6 +31,20 @@ std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, cons
     return kept;
 }
 
+// Where nobody has reached the new limit there is nothing above it.
+void Throttle::Table::keep_capacity(std::vector<ThrottlePolicy>& policies) const {
+    for (auto& policy : policies) {
+        const auto scope = position(policy.scope);
+        if (!scope || window(*scope).capacity() <= policy.rate.limit) continue;
+        const auto now = ticks_.now();
+        std::uint32_t fullest = 0;
+        for (const bool user : {false, true})
+            visit(*scope, user, [&](const Way& record) { fullest = std::max(fullest, record.times(window(*scope)).live(now)); },
+                  Stalled::is_read_anyway);
+        if (fullest > 0 && fullest >= policy.rate.limit) policy.capacity = std::min(window(*scope).capacity(), Window::most(policy.representation));
+    }
+}
+
 // Nobody counts in a stripe once it is retired; who was inside is waited for. Where a stopped process holds the lock the memory stands
 // still, and is whole as after a death: it is taken over all the same, and that process counts again in the new table when it goes on.
 void Throttle::Table::retire() {
@@ -107,7 +121,7 @@ void Throttle::Table::take_over(const Snapshot& snapshot) {
 // What no longer counts needs no place. A table that became smaller may have none for somebody: whoever loses least gives way.
 void Throttle::Table::put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now) {
     const auto& rate = window(scope);
-    if (times.empty() || rate.limit() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
+    if (times.empty() || rate.capacity() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
     const auto place = recto::place_of(tag, user, population(user));
     const auto spot = make_room(scope, place, now);
     evict(scope, spot, place);

@@ -84,7 +84,11 @@ public:
     void open() {
         make_private_directory(options_.folder);
         const auto wanted = describe(options_);  // says what is wrong with them
-        adopt([&](const ThrottleOptions& found) { return describe(found) == wanted; }, kPatience);
+        const auto fits = [&](ThrottleOptions found) {
+            for (auto& policy : found.policies) policy.capacity = 0;
+            return describe(found) == wanted;
+        };
+        adopt(fits, kPatience);
     }
 
     // False when there is none.
@@ -169,12 +173,14 @@ private:
         if (is_ours) previous.emplace(keep_mapped(std::move(found->file)), *found->options, options_, ticks_);
         if (!is_ours) remove_half_made(options_.snapshot);
         const auto snapshot = is_ours ? std::nullopt : load_snapshot(options_.snapshot, std::chrono::system_clock::now());
+        auto in_file = options_;
+        if (previous) previous->keep_capacity(in_file.policies);
         std::vector<std::string> kept;
-        auto file = SharedFile::create(table_path(options_.folder), Layout(options_).size, [&](std::span<std::byte> memory) {
-            kept = Table::fill(memory, options_, ticks_, previous ? &*previous : nullptr, snapshot ? &*snapshot : nullptr);
+        auto file = SharedFile::create(table_path(options_.folder), Layout(in_file).size, [&](std::span<std::byte> memory) {
+            kept = Table::fill(memory, in_file, ticks_, previous ? &*previous : nullptr, snapshot ? &*snapshot : nullptr);
         });
         note_ = note_on(!found, is_ours, snapshot.has_value(), kept);
-        use(std::move(file), options_);
+        use(std::move(file), in_file);
     }
 
     void use(SharedFile file, const ThrottleOptions& in_file) {

@@ -15,7 +15,8 @@
 // Time:     from a clock passed in (a test moves it), read under the lock; ticks of 2^-18 s (4 microseconds) of CLOCK_BOOTTIME. A request
 //           counts from the end of its tick on, so it is never forgotten early; how late at worst: lateness_of().
 // Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
-//           have are taken over, whatever else changed (rate, representation, size). From then on the processes that still run with the
+//           have are taken over, whatever else changed (rate, representation, size); also those above a lowered limit, should it be
+//           raised again. From then on the processes that still run with the
 //           old policies count in the new file too, by the rates it has: nobody gets a limit twice.
 // Source:   DRF's rule (rest_framework/throttling.py); RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 #pragma once
@@ -47,6 +48,9 @@ struct ThrottlePolicy {
     bool addresses_only = false;  // `anon`: a logged-in user is neither counted nor refused
     Representation representation = Representation::ring32;
     bool dry_run = false;  // would refuse: counted and told, but accepted
+
+    // How many times a record holds, if that is more than the limit: as it was before the limit was lowered. Set by open().
+    std::uint32_t capacity = 0;
 
     bool operator==(const ThrottlePolicy&) const = default;
 };

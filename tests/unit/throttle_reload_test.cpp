@@ -86,6 +86,34 @@ BOOST_AUTO_TEST_CASE(a_lowered_limit_refuses_until_enough_is_over_and_says_when)
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_that_is_lowered_and_raised_again_gives_nobody_a_request_more) {
+    for (const auto representation : kRepresentations)
+        for (const auto lowered : {0U, 1U, 3U}) BOOST_TEST_CONTEXT(int(representation) << ", " << lowered) {
+                Table t({kept_as(policy("user", 10, 3600s), representation)});
+                FakeTicks clock;
+                auto throttle = t.open(clock);
+                BOOST_TEST(accepted_of(throttle, 8, kSomeone) == 8U);
+                BOOST_TEST(accepted_of(throttle, 2, user(1)) == 2U);
+                for (int change = 0; change < 3; ++change) {
+                    t.options.policies[0].rate.limit = lowered;
+                    throttle = t.open(clock);
+                    BOOST_TEST(throttle.note() != "");
+                    BOOST_TEST(t.open(clock).note() == "");  // it fits who comes with the same policies
+                    BOOST_TEST(used_of(throttle, kSomeone) == (lowered == 0 ? 0U : 8U));
+                    BOOST_TEST(accepted_of(throttle, 5, kSomeone) == 0U);
+                    t.options.policies[0].rate.limit = 10;
+                    throttle = t.open(clock);
+                    BOOST_TEST(used_of(throttle, kSomeone) == 8U);
+                    BOOST_TEST(used_of(throttle, user(1)) == 2U);
+                }
+                BOOST_TEST(accepted_of(throttle, 5, kSomeone) == 2U);
+                clock.tick += 2 * 3600 * kSecond;
+                t.options.policies[0].rate.limit = lowered;
+                throttle = t.open(clock);
+                BOOST_TEST(std::filesystem::file_size(t.options.folder / "throttle") == memory_of(t.options).bytes);
+            }
+}
+
 BOOST_AUTO_TEST_CASE(who_runs_with_old_policies_counts_by_the_new_ones_from_then_on) {
     Table t({policy("gone", 1, 60s), policy("user", 3, 60s)});
     FakeTicks clock;
