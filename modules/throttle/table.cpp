@@ -63,17 +63,19 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     Bits full = 0;
     Verdict verdict;
     auto opens_at = now;
+    Position longest = 0;
     for_each_bit(wanted, [&](Position scope) {
         spots[scope] = assess(scope, place, now, ask.weight.cost);
         if (spots[scope].opens_at <= now) return;
         full |= bit(scope);
         if ((dry_runs_ & bit(scope)) != 0 || spots[scope].opens_at <= opens_at) return;
         opens_at = spots[scope].opens_at;
+        longest = scope;
         verdict.outcome = Outcome::refused;
         verdict.scope = own_scopes_[scope];
     });
 
-    verdict.retry_after = seconds_until(opens_at, now);
+    verdict.retry_after = wait_in(longest, opens_at, now);
     const bool accepted = verdict.outcome == Outcome::accepted;
     if (ask.counts && (accepted || charge_ == Charge::drf))
         for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.weight.cost); });
@@ -223,9 +225,16 @@ std::chrono::seconds Throttle::Table::seconds_until(std::uint64_t tick, std::uin
     return std::chrono::seconds((ticks + kTicksPerSecond - 1) / kTicksPerSecond);
 }
 
+// A ring of exact times rounds up by less than an answer takes; that is no reason to tell more than the period.
+std::chrono::seconds Throttle::Table::wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const {
+    const auto seconds = seconds_until(tick, now);
+    const auto& policy = in_file_.policies[scope];
+    return policy.representation == Representation::ring32 ? std::min(seconds, policy.rate.period) : seconds;
+}
+
 Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const {
     const auto& rate = window(scope);
-    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = seconds_until(spot.opens_at, now)};
+    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, spot.opens_at, now)};
     if (rate.limit() == 0) return quota;
     const auto record = way(scope, place.user, spot.set, spot.index);
     if (record.tag.load(std::memory_order_relaxed) != place.tag) {  // refused: a newcomer without a place, or only looked at
@@ -234,7 +243,7 @@ Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, cons
     }
     const auto times = record.times(rate);
     quota.remaining = rate.limit() - std::min(rate.limit(), times.live(now));
-    quota.more_in = seconds_until(times.oldest_expiry(now), now);
+    quota.more_in = wait_in(scope, times.oldest_expiry(now), now);
     return quota;
 }
 
@@ -304,7 +313,7 @@ std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const 
                           .rate = policy.rate,
                           .used = std::max(policy.rate.limit - quota.remaining, live),  // more: before the limit was lowered
                           .more_in = quota.more_in,
-                          .retry_after = seconds_until(spot.opens_at, now)});
+                          .retry_after = wait_in(scope, spot.opens_at, now)});
     }
     return usages;
 }

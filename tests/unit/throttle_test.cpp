@@ -366,6 +366,23 @@ BOOST_AUTO_TEST_CASE(between_two_ticks_nobody_is_accepted_a_nanosecond_early) {
         }
 }
 
+BOOST_AUTO_TEST_CASE(nobody_is_told_to_wait_for_longer_than_the_period) {
+    std::mt19937_64 random(5);
+    for (const auto period : {1s, 60s, 3600s, 86'400s, 30 * 86'400s}) BOOST_TEST_CONTEXT(period.count()) {
+            const Table table({policy("user", 1, period)}, 4096);
+            Nanoseconds clock;
+            auto throttle = table.open(clock);
+            for (unsigned i = 0; i < 500; ++i) {
+                clock.time += random() % 1'000'000;
+                const auto address = address_number(i);
+                const auto accepted = throttle.check(kFirst, at(address), {.cost = 1, .tell_quotas = true});
+                BOOST_REQUIRE_EQUAL(accepted.quotas.at(0).more_in.count(), period.count());
+                BOOST_REQUIRE_EQUAL(throttle.check(kFirst, at(address)).retry_after.count(), period.count());
+                BOOST_REQUIRE_EQUAL(throttle.usage(at(address)).at(0).retry_after.count(), period.count());
+            }
+        }
+}
+
 BOOST_AUTO_TEST_CASE(the_clock_of_the_machine_is_the_one_that_nobody_sets) {
     const auto read = [](clockid_t id) {
         timespec time{};
