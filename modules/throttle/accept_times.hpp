@@ -1,8 +1,8 @@
 // accept_times.hpp - when one client's requests were accepted in one scope, in shared memory.
 //
-// A Ring keeps each time. It has one slot more than the limit (or than a limit before it that was higher), so that the slot being written is never one that counts; a store of one
-// 64-bit word then makes it count. Windows keep how many there were in each 120th of the period; the store of one counter makes them count.
-// A process killed before that store has changed nothing, one killed after it has counted one request.
+// A Ring keeps each time. It has one slot more than the limit (or than a higher one before it), so that the slot being written is never one
+// that counts; a store of one 64-bit word then makes it count. Windows keep how many there were in each 120th of the period; the store of
+// one counter makes them count. A process killed before that store has changed nothing, one killed after it has counted one request.
 //
 // Times are ticks. A Ring rounds them up to units of 2^n ticks, so that a period fits a slot; Windows take each for the end of its window:
 // a request is forgotten late at most, never early. Ticks have up to 48 bits.

@@ -35,13 +35,13 @@ std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, cons
 void Throttle::Table::keep_capacity(std::vector<ThrottlePolicy>& policies) const {
     for (auto& policy : policies) {
         const auto scope = position(policy.scope);
-        if (!scope || window(*scope).capacity() <= policy.rate.limit) continue;
-        const auto now = ticks_.now();
-        std::uint32_t fullest = 0;
-        for (const bool user : {false, true})
-            visit(*scope, user, [&](const Way& record) { fullest = std::max(fullest, record.times(window(*scope)).live(now)); },
-                  Stalled::is_read_anyway);
-        if (fullest > 0 && fullest >= policy.rate.limit) policy.capacity = std::min(window(*scope).capacity(), Window::most(policy.representation));
+        if (!scope) continue;
+        const auto& before = window(*scope);
+        if (before.capacity() <= policy.rate.limit) continue;
+        std::uint32_t most = 0;
+        const auto look = [&, now = ticks_.now()](const Way& record) { most = std::max(most, record.times(before).live(now)); };
+        for (const bool user : {false, true}) visit(*scope, user, look, Stalled::is_read_anyway);
+        if (most > 0 && most >= policy.rate.limit) policy.capacity = std::min(before.capacity(), Window::most(policy.representation));
     }
 }
 

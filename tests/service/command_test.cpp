@@ -498,8 +498,9 @@ BOOST_AUTO_TEST_CASE(what_a_client_used_is_explained_and_given_back) {
         (void)done(limited.recto(reset));
         for (const int status : {200, 200, 429}) BOOST_TEST(client.get("/api/blog2").status == status);
     }
-    for (const std::vector<std::string>& wrong :
-         {std::vector<std::string>{"throttle", "reset", "--scope", "nothing"}, {"throttle", "reset", "nothing"}, {"throttle", "explain", "Nobody"}}) {
+    const std::vector<std::vector<std::string>> all_wrong = {
+        {"throttle", "reset", "--scope", "nothing"}, {"throttle", "reset", "nothing"}, {"throttle", "explain", "Nobody"}};
+    for (const auto& wrong : all_wrong) {
         const auto result = limited.recto(wrong);
         BOOST_TEST(result.status == kFailed);
         BOOST_TEST(has(result.errors, "there is no "), result.errors);

@@ -151,7 +151,8 @@ BOOST_AUTO_TEST_CASE(taking_over_into_the_same_representation_changes_nothing) {
         for (std::uint64_t i = 0; i < 10; ++i) a.times().push(kStart + i * 100 * kTicksPerSecond);
         b.times().assign(a.times().times());
         BOOST_TEST((a.times().times() == b.times().times()));
-        for (auto now = kStart; now < kStart + 5000 * kTicksPerSecond; now += 10 * kTicksPerSecond + 7) BOOST_REQUIRE_EQUAL(a.times().live(now), b.times().live(now));
+        for (auto now = kStart; now < kStart + 5000 * kTicksPerSecond; now += 10 * kTicksPerSecond + 7)
+            BOOST_REQUIRE_EQUAL(a.times().live(now), b.times().live(now));
     }
 }
 
