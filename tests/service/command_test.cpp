@@ -69,7 +69,7 @@ BOOST_AUTO_TEST_CASE(the_shipped_file_is_good) {
     const auto result = Ini(read_file("etc/recto.ini")).run("check");
     BOOST_TEST(result.status == kDone);
     BOOST_TEST(has(result.output, "is good"));
-    BOOST_TEST(split_list(row(result.output, "anon "), ' ') == split_list("anon 100/day ring32 0ms off", ' '),
+    BOOST_TEST(split_list(row(result.output, "anon "), ' ') == split_list("anon 100/day ring32 1ms off", ' '),
                boost::test_tools::per_element());
     BOOST_TEST(has(result.output, "for 4096 addresses and 1024 users"), result.output);
     BOOST_TEST(result.errors == "");
