@@ -21,6 +21,8 @@
 #include <boost/log/sources/severity_channel_logger.hpp>
 #include <boost/make_shared.hpp>
 
+#include "log/files.hpp"
+#include "log/instance.hpp"
 #include "log/levels.hpp"
 #include "log/line.hpp"
 #include "log/rotating_file.hpp"
@@ -184,6 +186,7 @@ void replace_routes(const Routes* next) {
 class LogSession::Impl {
 public:
     explicit Impl(const LogOptions& options) : options_(options) {
+        name_own_files();
         if (!options.runtime_dir.empty()) levels_.emplace(LogLevels::open(options.runtime_dir));
         auto first = std::make_unique<Routes>(options_, changed_levels());
         for (std::size_t i = 0; i < options_.handlers.size(); ++i)
@@ -205,6 +208,14 @@ public:
 private:
     using Sink = front::sinks::unlocked_sink<Backend>;
 
+    void name_own_files() {
+        for (auto& handler : options_.handlers) {
+            if (!is_of_instances(handler.file)) continue;
+            if (!instance_) instance_.emplace(Instance::claim(options_.runtime_dir));
+            handler.file = file_of_instance(handler.file, instance_->number());
+        }
+    }
+
     std::map<std::string, Level> changed_levels() {
         if (!levels_) return {};
         generation_ = levels_->generation();
@@ -220,7 +231,8 @@ private:
         }
     }
 
-    const LogOptions options_;
+    LogOptions options_;  // the names of files without `%i`
+    std::optional<Instance> instance_;
     std::optional<LogLevels> levels_;
     std::uint64_t generation_ = 0;
     std::vector<boost::shared_ptr<Sink>> sinks_;

@@ -33,7 +33,9 @@ enum class Level { debug, info, warning, error };
 [[nodiscard]] std::optional<Level> parse_level(std::string_view word);
 
 struct LogHandler {
-    std::filesystem::path file = {};  // empty: standard error, with the prefixes of sd-daemon(3) if that is journald
+    // Empty: standard error, with the prefixes of sd-daemon(3) if that is journald. `%i` in the name: each worker has a file of its own
+    // (instance.hpp); files_of() finds them all (files.hpp).
+    std::filesystem::path file = {};
     Level level = Level::debug;
     std::string format = "verbose";  // as LineFormat::parse takes it
     Size max_bytes{10u << 20};
@@ -55,7 +57,7 @@ struct LogOptions {
     std::vector<std::string> root_handlers;  // names of handlers
     std::vector<LogHandler> handlers;
     std::vector<LoggerRule> loggers = {};
-    std::filesystem::path runtime_dir = {};  // where LogLevels lie; empty: nobody changes levels while we run
+    std::filesystem::path runtime_dir = {};  // where LogLevels and the workers' numbers lie; empty: nobody changes levels while we run
 };
 
 // All of it to one file.
