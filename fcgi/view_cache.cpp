@@ -4,10 +4,10 @@
 #include <array>
 #include <charconv>
 
-#include "fcgi/gzip.hpp"
 #include "site/negotiation.hpp"
 #include "util/bytes.hpp"
 #include "util/crypto.hpp"
+#include "util/gzip.hpp"
 #include "util/text.hpp"
 
 namespace recto {

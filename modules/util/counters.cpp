@@ -51,6 +51,12 @@ void Counters::add(std::size_t row, std::uint64_t count) noexcept {
     word(stripe_of_this_thread(kStripes), row).fetch_add(count, std::memory_order_relaxed);
 }
 
+// In one stripe only, so that sum() gives the value back. Most often it is what stands there: no other processor loses its cache line.
+void Counters::set(std::size_t row, std::uint64_t value) noexcept {
+    auto& place = word(0, row);
+    if (place.load(std::memory_order_relaxed) != value) place.store(value, std::memory_order_relaxed);
+}
+
 std::uint64_t Counters::sum(std::size_t row) const {
     std::uint64_t total = 0;
     for (std::size_t stripe = 0; stripe < kStripes; ++stripe) total += word(stripe, row).load(std::memory_order_relaxed);

@@ -25,6 +25,7 @@ public:
     [[nodiscard]] static Counters open(const std::filesystem::path& folder, std::span<const std::string> names);
 
     void add(std::size_t row, std::uint64_t count = 1) noexcept;
+    void set(std::size_t row, std::uint64_t value) noexcept;  // of a row that nobody adds to; the last one holds
     [[nodiscard]] std::uint64_t sum(std::size_t row) const;
 
 private:

@@ -14,15 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-void write_all(int fd, std::string_view bytes, const fs::path& path) {
-    while (!bytes.empty()) {
-        const auto written = ::write(fd, bytes.data(), bytes.size());
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) throw io_error("cannot write", path);
-        bytes.remove_prefix(static_cast<std::size_t>(written));
-    }
-}
-
 UniqueFd open_lock_file(const fs::path& path) {
     UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) throw io_error("cannot open the lock file", path);
@@ -58,6 +49,15 @@ std::string read_file(const fs::path& path) {
         if (got < 0) throw io_error("cannot read", path);
         if (got == 0) return content;
         content.append(buffer, static_cast<std::size_t>(got));
+    }
+}
+
+void write_all(int fd, std::string_view bytes, const fs::path& path) {
+    while (!bytes.empty()) {
+        const auto written = ::write(fd, bytes.data(), bytes.size());
+        if (written < 0 && errno == EINTR) continue;
+        if (written < 0) throw io_error("cannot write", path);
+        bytes.remove_prefix(static_cast<std::size_t>(written));
     }
 }
 

@@ -40,6 +40,8 @@ private:
 
 [[nodiscard]] std::string read_file(const std::filesystem::path& path);
 
+void write_all(int fd, std::string_view bytes, const std::filesystem::path& path);  // the path is for the error
+
 // Whole or not at all: a new file under another name, then a rename.
 void replace_file(const std::filesystem::path& path, std::string_view content, unsigned mode = 0640);
 

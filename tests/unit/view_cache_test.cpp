@@ -7,9 +7,9 @@
 #include <boost/test/unit_test.hpp>
 
 #include "fcgi/answers.hpp"
-#include "fcgi/gzip.hpp"
 #include "tests/fuzz/view_answer_fuzz.cpp"
 #include "util/crypto.hpp"
+#include "util/gzip.hpp"
 
 using namespace recto;
 using namespace std::chrono_literals;
