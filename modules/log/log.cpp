@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <cassert>
+#include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
@@ -21,10 +22,13 @@
 #include <boost/log/sources/severity_channel_logger.hpp>
 #include <boost/make_shared.hpp>
 
+#include "log/batch.hpp"
+#include "log/compressor.hpp"
 #include "log/files.hpp"
 #include "log/instance.hpp"
 #include "log/levels.hpp"
 #include "log/line.hpp"
+#include "log/log_counters.hpp"
 #include "log/rotating_file.hpp"
 #include "log/routes.hpp"
 #include "util/context.hpp"
@@ -62,14 +66,36 @@ public:
     virtual void write(const std::string& line, Level level) = 0;
 };
 
+RotatingFile::Options file_options(const LogHandler& handler, HandlerCounters counters) {
+    RotatingFile::Options options{.file = handler.file,
+                                  .max_bytes = handler.max_bytes,
+                                  .backup_count = handler.backup_count,
+                                  .min_free_space = handler.min_free_space,
+                                  .sync_errors = handler.sync_errors,
+                                  .counters = std::move(counters)};
+    if (!handler.compress) return options;
+    // Shared because a std::function is copied.
+    options.after_rotation = [compressor = std::make_shared<Compressor>(std::filesystem::absolute(handler.file))] { compressor->wake(); };
+    return options;
+}
+
 class FileOutput : public Output {
 public:
-    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line)
-        : file_({handler.file, handler.max_bytes, handler.backup_count}, std::move(gap_line)) {}
-    void write(const std::string& line, Level) override { file_.write(line); }
+    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line, HandlerCounters counters)
+        : file_(std::make_shared<RotatingFile>(file_options(handler, std::move(counters)), std::move(gap_line))) {
+        if (handler.flush == Flush::batch) batch_.emplace(file_);
+    }
+    void write(const std::string& line, Level level) override {
+        const bool is_error = level >= Level::error;
+        if (batch_)
+            batch_->write(line, is_error);
+        else
+            file_->write(line, is_error);
+    }
 
 private:
-    RotatingFile file_;
+    std::shared_ptr<RotatingFile> file_;  // with the batch's thread
+    std::optional<Batch> batch_;
 };
 
 // Whether the file descriptor is the stream that systemd says it gave us: systemd.exec(5), $JOURNAL_STREAM.
@@ -81,6 +107,7 @@ bool is_journal(int fd) {
 
 class ErrorOutput : public Output {
 public:
+    explicit ErrorOutput(HandlerCounters counters) : counters_(std::move(counters)) {}
     void write(const std::string& line, Level level) override {
         if (!is_journal_) return put(line);
         constexpr std::array kPriorities{"<7>", "<6>", "<4>", "<3>"};
@@ -88,19 +115,37 @@ public:
     }
 
 private:
-    static void put(const std::string& line) { (void)!::write(STDERR_FILENO, line.data(), line.size()); }
+    void put(const std::string& line) {
+        if (::write(STDERR_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size())) return counters_.wrote(1);
+        counters_.failed(errno);
+        counters_.lost(1);
+    }
 
+    HandlerCounters counters_;
     const bool is_journal_ = is_journal(STDERR_FILENO);
+};
+
+// The line that tells what was lost.
+struct GapLine {
+    LineFormat format;
+    std::size_t max_record;
+
+    std::string operator()(const RotatingFile::Gap& gap) const {
+        const json::value data{{"lost", gap.lost}, {"secs", static_cast<double>(gap.lasted.count()) / 1000}};
+        return format.line(
+            {.level = Level::warning, .logger = "recto.log", .event = "log.gap", .data = &data, .text = {}, .time = wall_clock()},
+            max_record);
+    }
 };
 
 // The sink takes records from several threads at once.
 class Backend : public front::sinks::basic_sink_backend<front::sinks::concurrent_feeding> {
 public:
-    Backend(const LogHandler& handler, std::size_t number)
+    Backend(const LogHandler& handler, std::size_t number, HandlerCounters counters)
         : format_(LineFormat::parse(handler.format).value()),
           max_record_(handler.max_record.bytes),
           bit_(HandlerBits{1} << number),
-          output_(output_of(handler)) {}
+          output_(output_of(handler, std::move(counters))) {}
 
     void consume(const front::record_view& record) {
         const auto submitted = front::extract<Submitted>(record_name(), record);
@@ -109,16 +154,9 @@ public:
     }
 
 private:
-    std::unique_ptr<Output> output_of(const LogHandler& handler) const {
-        if (handler.file.empty()) return std::make_unique<ErrorOutput>();
-        return std::make_unique<FileOutput>(handler, [this](const RotatingFile::Gap& gap) { return gap_line(gap); });
-    }
-
-    std::string gap_line(const RotatingFile::Gap& gap) const {
-        const json::value data{{"lost", gap.lost}, {"secs", static_cast<double>(gap.lasted.count()) / 1000}};
-        return format_.line(
-            {.level = Level::warning, .logger = "recto.log", .event = "log.gap", .data = &data, .text = {}, .time = wall_clock()},
-            max_record_);
+    std::unique_ptr<Output> output_of(const LogHandler& handler, HandlerCounters counters) const {
+        if (handler.file.empty()) return std::make_unique<ErrorOutput>(std::move(counters));
+        return std::make_unique<FileOutput>(handler, GapLine{format_, max_record_}, std::move(counters));
     }
 
     const LineFormat format_;
@@ -188,9 +226,10 @@ public:
     explicit Impl(const LogOptions& options) : options_(options) {
         name_own_files();
         if (!options.runtime_dir.empty()) levels_.emplace(LogLevels::open(options.runtime_dir));
+        if (!options.runtime_dir.empty()) counters_.emplace(LogCounters::open(options.runtime_dir, options.handlers));
         auto first = std::make_unique<Routes>(options_, changed_levels());
         for (std::size_t i = 0; i < options_.handlers.size(); ++i)
-            sinks_.push_back(boost::make_shared<Sink>(boost::make_shared<Backend>(options_.handlers[i], i)));
+            sinks_.push_back(boost::make_shared<Sink>(boost::make_shared<Backend>(options_.handlers[i], i, counters_of(i))));
         for (const auto& sink : sinks_) front::core::get()->add_sink(sink);
         front::core::get()->set_logging_enabled(true);
         replace_routes(first.release());
@@ -216,6 +255,8 @@ private:
         }
     }
 
+    HandlerCounters counters_of(std::size_t handler) const { return counters_ ? counters_->of(handler) : HandlerCounters(); }
+
     std::map<std::string, Level> changed_levels() {
         if (!levels_) return {};
         generation_ = levels_->generation();
@@ -234,6 +275,7 @@ private:
     LogOptions options_;  // the names of files without `%i`
     std::optional<Instance> instance_;
     std::optional<LogLevels> levels_;
+    std::optional<LogCounters> counters_;
     std::uint64_t generation_ = 0;
     std::vector<boost::shared_ptr<Sink>> sinks_;
     std::mutex mutex_;

@@ -10,7 +10,7 @@
 // Errors:   none after LogSession is made. A line that can't be written is counted; when writing works again a `log.gap` event says how
 //           many were lost. LogSession throws when a folder can't be made or a file not opened at the start, or a rule names no handler.
 // Threads:  safe to call from any thread and any number of processes with the same files. A session is not for the child of a fork().
-// Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record per process. 64 handlers.
+// Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record (or batch) per process. 64 handlers.
 //           A program that may meet RLIMIT_FSIZE ignores SIGXFSZ; then it is a full disk.
 // Source:   Python's logging for loggers, handlers, propagation and RotatingFileHandler's names (`recto.log.1` is the newest backup);
 //           CWE-117 for what is escaped.
@@ -29,6 +29,7 @@
 namespace recto {
 
 enum class Level { debug, info, warning, error };
+enum class Flush { record, batch };
 
 [[nodiscard]] std::optional<Level> parse_level(std::string_view word);
 
@@ -42,6 +43,11 @@ struct LogHandler {
     int backup_count = 10;
     Size max_record{64u << 10};
     std::string name = "file";
+    // Of files only.
+    Flush flush = Flush::record;  // batch: lines are collected and written together (batch.hpp); a kill -9 loses the last 100 ms
+    bool sync_errors = false;     // a line of level error is on the disk when the call returns (fdatasync)
+    Size min_free_space{0};       // what is left to others on the file system: backups go for it, then lines are lost and counted; 0: no
+    bool compress = false;        // backups from the second on, in the background
 };
 
 // What is said of a logger and those below it.
@@ -57,7 +63,7 @@ struct LogOptions {
     std::vector<std::string> root_handlers;  // names of handlers
     std::vector<LogHandler> handlers;
     std::vector<LoggerRule> loggers = {};
-    std::filesystem::path runtime_dir = {};  // where LogLevels and the workers' numbers lie; empty: nobody changes levels while we run
+    std::filesystem::path runtime_dir = {};  // of LogLevels, LogCounters and the workers' numbers; empty: without them
 };
 
 // All of it to one file.

@@ -58,6 +58,8 @@ bool Meter::leave(ino_t inode) {
     return writers_in(word) == 1;
 }
 
+bool Meter::is_of(ino_t inode) const { return tag_in(word_->load()) == tag_of(inode); }
+
 std::uint64_t Meter::writers(ino_t inode) const {
     const auto word = word_->load();
     return tag_in(word) == tag_of(inode) ? writers_in(word) : 0;

@@ -34,6 +34,7 @@ public:
     // True when nobody else has been writing since enter(), nor died while writing to this file.
     bool leave(ino_t inode);
 
+    [[nodiscard]] bool is_of(ino_t inode) const;             // whether the word names this file
     [[nodiscard]] std::uint64_t writers(ino_t inode) const;  // between enter() and leave(), or dead there
 
     // With the rotation's lock held: this is the file, and this is its size. If it was the file before, only when nothing has been

@@ -1,17 +1,19 @@
 #include "log/rotating_file.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <ctime>
 #include <exception>
-#include <optional>
 #include <stdexcept>
-#include <thread>
 #include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "log/backups.hpp"
 
 namespace recto {
 namespace {
@@ -20,8 +22,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
 constexpr auto kLookEvery = 100ms;
-constexpr auto kLockPatience = 500ms;
-constexpr auto kLockPause = 500us;
 constexpr auto kRotationRetry = 5s;
 constexpr auto kComplainEvery = 10s;
 constexpr int kRotationAttempts = 10;
@@ -46,74 +46,98 @@ std::int64_t size_of(int fd) {
     return ::fstat(fd, &status) == 0 ? status.st_size : 0;
 }
 
-bool is_taken(const fs::path& path) {
-    struct stat status {};
-    return ::lstat(path.c_str(), &status) == 0;
-}
+std::uint64_t lines_in(std::string_view text) { return static_cast<std::uint64_t>(std::ranges::count(text, '\n')); }
 
-void rename_if_there(const fs::path& from, const fs::path& to) {
-    if (::rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) throw io_error("cannot rename", from);
+// What somebody who isn't root may still use.
+std::uint64_t free_space_of(const fs::path& folder) {
+    struct statvfs status {};
+    if (::statvfs(folder.c_str(), &status) != 0) throw io_error("cannot look at the file system of", folder);
+    return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
 UniqueFd open_for_append(const fs::path& path) {
     return UniqueFd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, kFileMode));
 }
 
-// Another process rotates for a fraction of a millisecond. One that was stopped meanwhile must not stop us.
-std::optional<FileLock> lock_patiently(const fs::path& path) {
-    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-    for (;;) {
-        if (auto lock = FileLock::attempt(path, FileLock::Mode::exclusive)) return lock;
-        if (std::chrono::steady_clock::now() >= deadline) return {};
-        std::this_thread::sleep_for(kLockPause);
-    }
-}
-
 }  // namespace
 
-RotatingFile::RotatingFile(const Options& options, GapLine gap_line)
+RotatingFile::RotatingFile(Options options, GapLine gap_line)
     : path_(fs::absolute(options.file)),
-      lock_path_(path_.parent_path() / ('.' + path_.filename().string() + ".lock")),
-      max_bytes_(options.max_bytes.bytes),
-      backup_count_(options.backup_count),
+      lock_path_(rotation_lock_path(path_)),
+      options_(std::move(options)),
       gap_line_(std::move(gap_line)),
+      counters_(options_.counters),
       now_(coarse_now()) {
-    assert(max_bytes_ > 0 && max_bytes_ <= Meter::kMaxBytes / 2 && backup_count_ > 0);
+    assert(options_.max_bytes.bytes > 0 && options_.max_bytes.bytes <= Meter::kMaxBytes / 2 && options_.backup_count > 0);
     open();
 }
 
 RotatingFile::~RotatingFile() {
     const std::lock_guard lock(mutex_);
     looked_at_ = {};
-    if (lost_ == 0 || try_write({})) return;
+    if (lost_ > 0) try_write({});
+    if (lost_ == 0) return;
     quiet_until_ = {};
-    complain("closed");
+    complain("closed", 0);
 }
 
-void RotatingFile::write(std::string_view line) noexcept {
+void RotatingFile::write(std::string_view lines, bool has_error) noexcept {
+    const auto written = write_and_count(lines, has_error && options_.sync_errors);
+    // Without the mutex: the others go on meanwhile.
+    if (written && ::fdatasync(written.get()) != 0) counters_.failed(errno);
+}
+
+// The file that the lines are in, if it is asked for: soon the name may be another's.
+UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) noexcept {
     const std::lock_guard lock(mutex_);
-    if (!try_write(line)) count_lost();
+    const auto rest = try_write(lines);
+    const auto lost = lines_in(rest);
+    if (lost > 0) count_lost(lost, now_);
+    counters_.wrote(lines_in(lines) - lost);
+    return UniqueFd(wants_file && fd_ && rest.empty() ? ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0) : -1);
 }
 
-bool RotatingFile::try_write(std::string_view line) noexcept {
+void RotatingFile::lose(std::uint64_t lines, Clock::time_point since) noexcept {
+    const std::lock_guard lock(mutex_);
+    count_lost(lines, since);
+}
+
+std::string_view RotatingFile::try_write(std::string_view lines) noexcept {
     try {
         now_ = coarse_now();
         if (now_ - looked_at_ >= kLookEvery) look();
-        return fd_ && (lost_ == 0 || tell_gap()) && (line.empty() || append(line));
+        if (!fd_ || !has_room_ || (lost_ > 0 && !tell_gap())) return lines;
+        return lines.empty() ? lines : append(lines);
     } catch (const std::exception& problem) {
-        complain(problem.what());
-        return false;
+        complain(problem);
+        return lines;
     }
 }
 
 // A file that was renamed can take the lines until the new one can be opened; in one without a name they would vanish uncounted.
 void RotatingFile::look() try {
     looked_at_ = now_;
-    if (!fd_ || !is_current()) return open();
-    meter_->raise(inode_, size_);  // someone may write who doesn't know the meter
-} catch (const std::system_error& problem) {
-    complain(problem.what());
+    if (!fd_ || !is_current())
+        open();
+    else
+        meter_->raise(inode_, size_);  // someone may write who doesn't know the meter
+    keep_space_free();
+} catch (const std::exception& problem) {
+    complain(problem);
     if (fd_ && !has_name(fd_.get())) fd_.reset();
+}
+
+// One backup a look: a file system may take its time to count what was freed, and the disk isn't full yet.
+void RotatingFile::keep_space_free() {
+    if (options_.min_free_space.bytes == 0) return;
+    has_room_ = free_space_of(path_.parent_path()) >= options_.min_free_space.bytes || free_a_backup();
+    if (!has_room_) complain("less than min_free_space is left, and no backup", ENOSPC);
+}
+
+// True too when another process is at it.
+bool RotatingFile::free_a_backup() const {
+    const auto lock = FileLock::attempt(lock_path_, FileLock::Mode::exclusive);
+    return !lock || free_space_of(path_.parent_path()) >= options_.min_free_space.bytes || remove_oldest_backup(path_);
 }
 
 bool RotatingFile::is_current() {
@@ -134,6 +158,7 @@ void RotatingFile::open() {
     if (!fd || ::fstat(fd.get(), &status) != 0) throw io_error("cannot open the log", path_);
     auto meter = std::make_unique<Meter>(lock_path_);  // again: it may have gone with its folder
 
+    if (inode_ != 0) counters_.reopened();
     fd_ = std::move(fd);
     meter_ = std::move(meter);
     device_ = status.st_dev;
@@ -158,56 +183,62 @@ bool RotatingFile::enter_next_file(std::size_t bytes) try {
         open();
         return false;
     }
-    const auto lock = lock_patiently(lock_path_);
+    const auto lock = lock_rotation(path_);
     if (!lock) throw std::runtime_error("another process holds " + lock_path_.string());
 
     // Again, now that nobody else can: the one we waited for has rotated, most likely. And the meter may count lines that a process
     // died before writing.
     const auto seen = meter_->read();
     if (!is_current()) open();
-    if (size_ > 0 && size_ + bytes > max_bytes_) {
-        shift_backups();
+    if (size_ > 0 && size_ + bytes > options_.max_bytes.bytes) {
+        shift_backups(path_, options_.backup_count);
+        counters_.rotated();
         open();
+        if (options_.after_rotation) options_.after_rotation();
     }
     meter_->set(inode_, size_, seen);
     // With the lock still held: the others could fill the file before we come to it again.
     return enter_this_file(bytes);
 } catch (const std::exception& problem) {
     rotate_from_ = now_ + kRotationRetry;
-    complain(problem.what());
+    complain(problem);
     return false;
 }
 
-void RotatingFile::shift_backups() const {
-    int free = 1;
-    while (free < backup_count_ && is_taken(backup(free))) ++free;
-    for (int number = free; number > 1; --number) rename_if_there(backup(number - 1), backup(number));
-    rename_if_there(path_, backup(1));
-}
-
-fs::path RotatingFile::backup(int number) const { return path_.string() + '.' + std::to_string(number); }
-
-bool RotatingFile::append(std::string_view line) {
-    const bool metered = enter(line.size());
-    const bool written = may_be_torn_ && ends_torn() ? write_once('\n' + std::string(line)) : write_once(line);
+std::string_view RotatingFile::append(std::string_view lines) {
+    const bool metered = enter(lines.size());
+    const auto rest = may_be_torn_ && ends_torn() ? write_behind_torn(lines) : write_once(lines);
     const bool alone = metered && meter_->leave(inode_);
-    if (!written) return false;
+    if (!rest.empty()) return rest;
 
     may_be_torn_ = false;
-    // A process that is killed inside write(2) may leave half a line. Ours hangs on it then, unreadable: once more.
-    return alone || !follows_torn(line.size()) || write_once(line);
+    if (alone) return {};
+    if (went_to_deleted_file()) {
+        open();
+        return append(lines);
+    }
+    // A process that is killed inside write(2) may leave half a line. Our first one hangs on it then, unreadable: once more.
+    return follows_torn(lines.size()) ? write_once(lines.substr(0, lines.find('\n') + 1)) : std::string_view();
 }
 
-bool RotatingFile::write_once(std::string_view bytes) {
-    auto written = ::write(fd_.get(), bytes.data(), bytes.size());
-    while (written < 0 && errno == EINTR) written = ::write(fd_.get(), bytes.data(), bytes.size());
-    if (written == static_cast<ssize_t>(bytes.size())) return true;
+std::string_view RotatingFile::write_once(std::string_view lines) {
+    auto written = ::write(fd_.get(), lines.data(), lines.size());
+    while (written < 0 && errno == EINTR) written = ::write(fd_.get(), lines.data(), lines.size());
+    if (written == static_cast<ssize_t>(lines.size())) return {};
 
     // The rest in a second write could land behind another process's line.
     may_be_torn_ = true;
-    complain(written < 0 ? error_text(errno) : "the disk took half a line");
-    return false;
+    complain(written < 0 ? error_text(errno) : "the disk took half a line", written < 0 ? errno : ENOSPC);
+    return lines.substr(written < 0 ? 0 : static_cast<std::size_t>(written));
 }
+
+std::string_view RotatingFile::write_behind_torn(std::string_view lines) {
+    const auto rest = write_once('\n' + std::string(lines)).size();
+    return lines.substr(lines.size() - std::min(rest, lines.size()));
+}
+
+// It was rotated away while we stood still between enter() and write(2), and its backup has gone since, or was compressed.
+bool RotatingFile::went_to_deleted_file() const { return !meter_->is_of(inode_) && !has_name(fd_.get()); }
 
 // Half a line may also be one that another process is writing: then the meter counts it, or the file is longer afterwards.
 bool RotatingFile::ends_torn() const {
@@ -226,18 +257,26 @@ bool RotatingFile::is_newline(std::int64_t position) const {
     return position < 0 || ::pread(fd_.get(), &byte, 1, position) != 1 || byte == '\n';
 }
 
-void RotatingFile::count_lost() {
-    if (lost_++ == 0) lost_since_ = now_;
+void RotatingFile::count_lost(std::uint64_t lines, Clock::time_point since) {
+    if (lost_ == 0) lost_since_ = since;
+    lost_ += lines;
+    counters_.lost(lines);
 }
 
 bool RotatingFile::tell_gap() {
     const auto lasted = std::chrono::duration_cast<std::chrono::milliseconds>(now_ - lost_since_);
-    if (!append(gap_line_({lost_, lasted}))) return false;
+    if (!append(gap_line_({lost_, std::max(lasted, 0ms)})).empty()) return false;
     lost_ = 0;
     return true;
 }
 
-void RotatingFile::complain(std::string_view problem) noexcept try {
+void RotatingFile::complain(const std::exception& problem) noexcept {
+    const auto* const failure = dynamic_cast<const std::system_error*>(&problem);
+    complain(problem.what(), failure == nullptr ? EAGAIN : failure->code().value());
+}
+
+void RotatingFile::complain(std::string_view problem, int code) noexcept try {
+    if (code != 0) counters_.failed(code);
     if (now_ < quiet_until_) return;
     quiet_until_ = now_ + kComplainEvery;
     const auto sentence = "recto: log " + path_.string() + ": " + std::string(problem) + "; lines lost: " + std::to_string(lost_) + '\n';

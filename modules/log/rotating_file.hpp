@@ -1,21 +1,22 @@
 // rotating_file.hpp - a file that several processes append whole lines to, and that one of them rotates when it is full.
 //
-// A line is one write(2) with O_APPEND and nothing else, so the kernel keeps lines whole and in order, and what was written survives
-// any death of the process. How full the file is stands in memory that the processes share (meter.hpp, mapped from the lock file).
-// The full file becomes `name.1`, the others move one up as far as the first free number, the oldest goes when there is none: a chain
-// that died half-way leaves a free number, and the next rotation fills it.
+// What is written is one write(2) with O_APPEND and nothing else, so the kernel keeps lines whole and in order, and what was written
+// survives any death of the process. How full the file is stands in memory that the processes share (meter.hpp, mapped from the lock
+// file). The full file becomes `name.1`, the others move one up (backups.hpp).
 //
 // Errors:   the constructor throws std::system_error. write() throws nothing: a line that can't be written is counted, standard error
 //           hears of it (at most every 10 s), and the first line written again comes after one that tells the count.
+//           While the file system has less than min_free_space the oldest backup goes, one every 100 ms; with none left lines are lost.
 // Threads:  safe to call from any thread, and from any process with a RotatingFile of its own. Not shared across fork().
-// Limits:   a file has max_bytes (of 32 GB at most), plus at most one line per process. The folder is on this machine's disk (flock,
-// O_APPEND: not NFS).
+// Limits:   a file has max_bytes (of 32 GB at most), plus at most one write() per process. The folder is on this machine's disk (flock,
+//           O_APPEND: not NFS). A disk that stands still holds its writers: Batch is for those who can't wait.
 //           A process frozen while it rotates delays another's line by 500 ms every 5 s; the file grows meanwhile.
 // Time:     a removed, renamed or replaced file or folder is noticed within 100 ms.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -25,6 +26,7 @@
 
 #include <sys/types.h>
 
+#include "log/log_counters.hpp"
 #include "log/meter.hpp"
 #include "util/file.hpp"
 #include "util/units.hpp"
@@ -37,6 +39,10 @@ public:
         std::filesystem::path file;
         Size max_bytes;
         int backup_count;  // at least 1
+        Size min_free_space{0};
+        bool sync_errors = false;  // fdatasync after what has an error in it
+        HandlerCounters counters = {};
+        std::function<void()> after_rotation = {};  // by us; while a line waits
     };
     struct Gap {
         std::uint64_t lost;
@@ -44,42 +50,49 @@ public:
     };
     using GapLine = std::function<std::string(const Gap&)>;
 
-    RotatingFile(const Options& options, GapLine gap_line);
+    RotatingFile(Options options, GapLine gap_line);
     ~RotatingFile();
     RotatingFile(const RotatingFile&) = delete;
     RotatingFile& operator=(const RotatingFile&) = delete;
 
-    void write(std::string_view line) noexcept;  // with its newline
+    // Whole lines, each with its newline. A single one is written whole or not at all; of several the first ones may be.
+    void write(std::string_view lines, bool has_error = false) noexcept;
+
+    // Lines that never came here: the next write() tells of them too.
+    void lose(std::uint64_t lines, std::chrono::steady_clock::time_point since) noexcept;
 
 private:
     using Clock = std::chrono::steady_clock;
 
-    bool try_write(std::string_view line) noexcept;
+    UniqueFd write_and_count(std::string_view lines, bool wants_file) noexcept;
+    std::string_view try_write(std::string_view lines) noexcept;  // what is left of them, as from append() and write_once()
     void look();
+    void keep_space_free();
+    bool free_a_backup() const;
     bool is_current();  // is the open file still the one with the name? Updates size_.
     void open();
 
     // Whether the meter counts us in, now or after a rotation.
     bool enter(std::size_t bytes);
-    bool enter_this_file(std::size_t bytes) { return meter_->enter(inode_, bytes, max_bytes_) == Meter::Answer::go_on; }
+    bool enter_this_file(std::size_t bytes) { return meter_->enter(inode_, bytes, options_.max_bytes.bytes) == Meter::Answer::go_on; }
     bool enter_next_file(std::size_t bytes);
-    void shift_backups() const;
-    std::filesystem::path backup(int number) const;
 
-    bool append(std::string_view line);
-    bool write_once(std::string_view bytes);
+    std::string_view append(std::string_view lines);
+    std::string_view write_once(std::string_view lines);
+    std::string_view write_behind_torn(std::string_view lines);
+    bool went_to_deleted_file() const;
     bool ends_torn() const;
     bool follows_torn(std::size_t bytes) const;
     bool is_newline(std::int64_t position) const;
 
-    void count_lost();
+    void count_lost(std::uint64_t lines, Clock::time_point since);
     bool tell_gap();
-    void complain(std::string_view problem) noexcept;
+    void complain(std::string_view problem, int code) noexcept;
+    void complain(const std::exception& problem) noexcept;
 
     const std::filesystem::path path_;
     const std::filesystem::path lock_path_;
-    const std::uint64_t max_bytes_;
-    const int backup_count_;
+    const Options options_;
     const GapLine gap_line_;
 
     std::mutex mutex_;
@@ -90,8 +103,10 @@ private:
     ino_t inode_ = 0;
     std::uint64_t size_ = 0;    // when we last looked
     bool may_be_torn_ = false;  // see what the last byte is before writing
+    bool has_room_ = true;      // min_free_space
     std::uint64_t lost_ = 0;
-    Clock::time_point now_;  // coarse, read once a line
+    HandlerCounters counters_;
+    Clock::time_point now_;  // coarse, read once a write
     Clock::time_point looked_at_;
     Clock::time_point rotate_from_;
     Clock::time_point lost_since_;

@@ -132,16 +132,16 @@ constexpr int kThreads = 2;
 constexpr std::size_t kMaxWriters = 256;
 using Counter = std::atomic<std::int64_t>;
 
-class Counters {
+class Progress {
 public:
-    Counters() {
+    Progress() {
         void* memory = ::mmap(nullptr, sizeof(Counter) * kMaxWriters, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
         BOOST_REQUIRE(memory != MAP_FAILED);
         counters_ = new (memory) Counter[kMaxWriters]{};
     }
-    ~Counters() { ::munmap(counters_, sizeof(Counter) * kMaxWriters); }
-    Counters(const Counters&) = delete;
-    Counters& operator=(const Counters&) = delete;
+    ~Progress() { ::munmap(counters_, sizeof(Counter) * kMaxWriters); }
+    Progress(const Progress&) = delete;
+    Progress& operator=(const Progress&) = delete;
 
     Counter& operator[](int writer) const { return counters_[writer]; }
 
@@ -156,7 +156,7 @@ inline void log_numbers(int writer, std::int64_t count, Counter& logged) {
     }
 }
 
-inline pid_t start_writers(const LogOptions& options, int process, std::int64_t count, const Counters& logged) {
+inline pid_t start_writers(const LogOptions& options, int process, std::int64_t count, const Progress& logged) {
     return in_child([&] {
         const LogSession session(options);
         std::vector<std::jthread> threads;
@@ -190,14 +190,17 @@ inline bool counts_up(const std::vector<std::int64_t>& numbers) {
 
 inline std::uint64_t largest_file(const std::filesystem::path& file) {
     std::uint64_t largest = std::filesystem::file_size(file);
-    for (const auto number : backup_numbers(file)) largest = std::max<std::uint64_t>(largest, std::filesystem::file_size(backup(file, number)));
+    for (const auto number : backup_numbers(file))
+        largest = std::max<std::uint64_t>(largest, std::filesystem::file_size(backup(file, number)));
     return largest;
 }
 
 inline void write_text(const std::filesystem::path& file, std::string_view text) { std::ofstream(file, std::ios::app) << text; }
 
 struct ErrorOutput {
-    explicit ErrorOutput(const std::filesystem::path& file) { ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO); }
+    explicit ErrorOutput(const std::filesystem::path& file) {
+        ::dup2(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
+    }
 };
 
 }  // namespace recto

@@ -418,7 +418,7 @@ BOOST_AUTO_TEST_CASE(a_line_longer_than_the_file_may_be_has_a_file_of_its_own) {
 // G1
 BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_order) {
     const TemporaryFolder folder;
-    const Counters logged;
+    const Progress logged;
     const LogOptions options =
         log_to({.file = folder / "logs" / "recto.log", .max_bytes = Size{40'000}, .backup_count = 400, .max_record = Size{512}});
     constexpr int kProcesses = 4;
@@ -442,7 +442,7 @@ BOOST_AUTO_TEST_CASE(each_line_of_four_processes_is_there_once_whole_and_in_orde
 
 BOOST_AUTO_TEST_CASE(exactly_backup_count_backups_are_kept_and_they_are_the_newest_lines) {
     const TemporaryFolder folder;
-    const Counters logged;
+    const Progress logged;
     const LogOptions options =
         log_to({.file = folder / "recto.log", .max_bytes = Size{20'000}, .backup_count = 5, .max_record = Size{512}});
     constexpr std::int64_t kLines = 1500;
@@ -467,7 +467,7 @@ BOOST_AUTO_TEST_CASE(exactly_backup_count_backups_are_kept_and_they_are_the_newe
 // G2
 BOOST_AUTO_TEST_CASE(processes_killed_at_any_moment_lose_nothing_that_was_logged) {
     const TemporaryFolder folder;
-    const Counters logged;
+    const Progress logged;
     const LogOptions options =
         log_to({.file = folder / "recto.log", .max_bytes = Size{300'000}, .backup_count = 3000, .max_record = Size{512}});
     constexpr int kKills = 50;
