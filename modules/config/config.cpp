@@ -144,6 +144,7 @@ public:
         resolve_paths();
         check_log();
         for (const auto& [name, handler] : config_.handlers) check_handler(name, handler);
+        check_log_files();
         check_handler_names(setting_of(*find_option("log", "handlers")), config_.log_handlers);
         for (const auto& [name, logger] : config_.loggers)
             if (logger.handlers) check_handler_names(settings_.at(std::string(kLoggerPrefix) + name + ".handlers"), *logger.handlers);
@@ -354,6 +355,17 @@ private:
         const auto max_record = handler.max_record.value_or(config_.log_max_record);
         if (handler.max_bytes.value_or(config_.log_max_bytes).bytes < 4 * max_record.bytes)
             tell(line, begin + ": expected max_bytes of at least 4 times max_record (" + to_text(max_record) + ")");
+    }
+
+    // Each would rotate it by limits of its own.
+    void check_log_files() {
+        std::map<std::filesystem::path, std::string> handlers{{config_.log_file, "[log]"}};
+        for (const auto& [name, handler] : config_.handlers) {
+            if (!handler.file) continue;
+            const auto section = std::string(kHandlerPrefix) + name;
+            const auto [first, is_new] = handlers.emplace(*handler.file, "[" + section + "]");
+            if (!is_new) tell(settings_.at(section + ".file"), "is the file of " + first->second + " already");
+        }
     }
 
     void check_handler_names(const Setting& setting, const std::vector<std::string>& names) {

@@ -51,6 +51,10 @@ struct HandlerSection {
     std::optional<Size> max_bytes = {};
     std::optional<int> backup_count = {};
     std::optional<Size> max_record = {};
+    std::optional<std::string> flush = {};  // `record` or `batch`
+    std::optional<std::string> sync = {};   // `off` or `error`
+    std::optional<Size> min_free_space = {};
+    std::optional<std::string> compress = {};  // `on` or `off`
 
     bool operator==(const HandlerSection&) const = default;
 };
@@ -121,6 +125,10 @@ struct Config {
     Size log_max_bytes;
     int log_backup_count = 0;
     Size log_max_record;
+    std::string log_flush;     // `record` or `batch`
+    std::string log_sync;      // `off` or `error`
+    Size log_min_free_space;   // 0: off
+    std::string log_compress;  // `on` or `off`
     std::chrono::milliseconds log_slow{0};  // 0: off
     std::chrono::milliseconds log_hang{0};
 

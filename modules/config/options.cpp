@@ -96,8 +96,9 @@ constexpr std::array kOptions{
     Option{"throttle.blog_limit", ScopeField{}, "1000/day", kRequestRate, "Shared by the views blog and blog.detail."},
     Option{"throttle.blog_2_limit", ScopeField{}, "1000/day", kRequestRate, "The scope of the view blog2."},
 
-    Option{"log.file", &Config::log_file, "logs/recto.log", kAnyPath,
-     "The log of all workers. Its folder is made; recto.log.1 is the newest backup."},
+    Option{"log.file", &Config::log_file, "logs/recto.log", kLogFile,
+     "The log of all workers. Its folder is made; recto.log.1 is the newest backup. Named recto.%i.log each worker has one of its own, by "
+     "its number."},
     Option{"log.level", &Config::log_level, "info", "debug|info|warning|error", "The least level that is written."},
     Option{"log.handlers", &Config::log_handlers, "file, stderr", kHandlerList, "Where lines go."},
     Option{"log.format", &Config::log_format, "verbose", kLineFormat,
@@ -109,6 +110,16 @@ constexpr std::array kOptions{
      "A file of this size is renamed and a new one begun. At least 4 times max_record."},
     Option{"log.backup_count", &Config::log_backup_count, "10", "1..1000", "Backups kept."},
     Option{"log.max_record", &Config::log_max_record, "64KB", "1KB..1MB", "A longer line is cut."},
+    Option{"log.flush", &Config::log_flush, "record", "record|batch",
+     "When lines are written: each at once, so that a worker that is killed loses none; or together, 64 KB or 100 ms of them, for less "
+     "processor time, and a killed worker loses those. Lines of level error are always written at once."},
+    Option{"log.sync", &Config::log_sync, "off", "off|error",
+     "Error: lines of level error are on the disk before their request goes on, so that a power cut spares them; each takes "
+     "milliseconds."},
+    Option{"log.min_free_space", &Config::log_min_free_space, "off", "1MB..1000GB|off",
+     "What is left free on the log's file system: with less the oldest backups are removed, then lines are lost and counted. The log is "
+     "bounded without it, by max_bytes and backup_count; it is for a disk that others fill."},
+    Option{"log.compress", &Config::log_compress, "off", "on|off", "Backups from the second on are compressed: recto.log.2.gz."},
     Option{"log.slow", &Config::log_slow, "1s", "1ms..1h|off",
      "A request that takes longer is logged as request.slow, with what it was busy with."},
     Option{"log.hang", &Config::log_hang, "30s", "100ms..1h|off",
@@ -141,12 +152,16 @@ constexpr std::array kModelOptions{
 };
 
 constexpr std::array kHandlerOptions{
-    HandlerOption{"file", &HandlerSection::file, "logs/slow.log", kAnyPath, "As in [log], and so are the others."},
+    HandlerOption{"file", &HandlerSection::file, "logs/slow.log", kLogFile, "As in [log], and so are the others."},
     HandlerOption{"level", &HandlerSection::level, "warning", "debug|info|warning|error", "The least level that it takes."},
     HandlerOption{"format", &HandlerSection::format, "json", kLineFormat, "How a line looks."},
     HandlerOption{"max_bytes", &HandlerSection::max_bytes, "10MB", "64KB..10GB", "The size of a file."},
     HandlerOption{"backup_count", &HandlerSection::backup_count, "10", "1..1000", "Backups kept."},
     HandlerOption{"max_record", &HandlerSection::max_record, "64KB", "1KB..1MB", "A longer line is cut."},
+    HandlerOption{"flush", &HandlerSection::flush, "batch", "record|batch", "When lines are written."},
+    HandlerOption{"sync", &HandlerSection::sync, "error", "off|error", "Whether lines of level error are on the disk at once."},
+    HandlerOption{"min_free_space", &HandlerSection::min_free_space, "64MB", "1MB..1000GB|off", "What is left free."},
+    HandlerOption{"compress", &HandlerSection::compress, "on", "on|off", "Backups from the second on."},
 };
 
 constexpr std::array kLoggerOptions{
@@ -225,6 +240,13 @@ bool is_scope_name(std::string_view name) {
     return !name.empty() && name.size() <= kMaxScopeBytes && name != "none" && std::ranges::all_of(name, allowed);
 }
 
+// Another % is a slip of the hand: that of other programs' patterns, such as %p for the process.
+bool is_log_file(std::string_view text) {
+    const auto mark = text.find('%');
+    if (mark == std::string_view::npos) return true;
+    return text.substr(mark).starts_with("%i") && text.find_first_of("%/", mark + 1) == std::string_view::npos;
+}
+
 // `1..9|off`, in which `off` is zero.
 template <class T>
 std::optional<T> parse_or_off(std::string_view text, std::string_view allowed) {
@@ -235,7 +257,7 @@ std::optional<T> parse_or_off(std::string_view text, std::string_view allowed) {
 
 // One overload a type: nothing when the text isn't allowed.
 std::optional<int> read(std::string_view text, std::string_view allowed, int) { return parse_or_off<int>(text, allowed); }
-std::optional<Size> read(std::string_view text, std::string_view allowed, Size) { return parse_in_range<Size>(text, allowed); }
+std::optional<Size> read(std::string_view text, std::string_view allowed, Size) { return parse_or_off<Size>(text, allowed); }
 
 std::optional<milliseconds> read(std::string_view text, std::string_view allowed, milliseconds) {
     return parse_or_off<milliseconds>(text, allowed);
@@ -243,6 +265,7 @@ std::optional<milliseconds> read(std::string_view text, std::string_view allowed
 
 std::optional<std::filesystem::path> read(std::string_view text, std::string_view allowed, const std::filesystem::path&) {
     if (text.empty() || (allowed == kAbsolutePath && text.front() != '/')) return {};
+    if (allowed == kLogFile && !is_log_file(text)) return {};
     return std::filesystem::path(text);
 }
 
@@ -275,7 +298,7 @@ std::string expected(std::string_view allowed, std::string_view example) {
     // Of words alone any is an example; that there are none is no example.
     const bool words_only = allowed.find('|') != std::string_view::npos && allowed.find("..") == std::string_view::npos;
     return "expected " + in_words(allowed) +
-           (words_only || example.empty() || example == "none" ? "" : ", such as " + std::string(example));
+           (words_only || example.empty() || example == "none" || example == "off" ? "" : ", such as " + std::string(example));
 }
 
 template <class Section>

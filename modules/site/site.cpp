@@ -18,7 +18,11 @@ LogHandler file_handler(const Config& config) {
             .format = config.log_format,
             .max_bytes = config.log_max_bytes,
             .backup_count = config.log_backup_count,
-            .max_record = config.log_max_record};
+            .max_record = config.log_max_record,
+            .flush = config.log_flush == "batch" ? Flush::batch : Flush::record,
+            .sync_errors = config.log_sync == "error",
+            .min_free_space = config.log_min_free_space,
+            .compress = config.log_compress == "on"};
 }
 
 LogHandler stderr_handler(const Config& config) {
@@ -36,6 +40,10 @@ LogHandler own_handler(const Config& config, const std::string& name, const Hand
     if (section.max_bytes) handler.max_bytes = *section.max_bytes;
     if (section.backup_count) handler.backup_count = *section.backup_count;
     if (section.max_record) handler.max_record = *section.max_record;
+    if (section.flush) handler.flush = *section.flush == "batch" ? Flush::batch : Flush::record;
+    if (section.sync) handler.sync_errors = *section.sync == "error";
+    if (section.min_free_space) handler.min_free_space = *section.min_free_space;
+    if (section.compress) handler.compress = *section.compress == "on";
     return handler;
 }
 

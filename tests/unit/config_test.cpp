@@ -340,11 +340,12 @@ BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
             auto bad = wrong_words(option);
             for (const auto amount : {least - 1, most + 1}) bad.push_back(print_amount(option, amount));
             for (const auto& text : bad)
-                BOOST_TEST(mistakes_of(with(option, text)) == "recto.ini:2: [" + std::string(option.section()) + "] " +
-                                                                  std::string(option.key()) + " = " + text + ": expected " +
-                                                                  in_words(option.allowed) + ", such as " + std::string(option.initial));
+                BOOST_TEST(mistakes_of(with(option, text)) ==
+                           "recto.ini:2: [" + std::string(option.section()) + "] " + std::string(option.key()) + " = " + text +
+                               ": expected " + in_words(option.allowed) +
+                               (option.initial == "off" ? "" : ", such as " + std::string(option.initial)));
         }
-    BOOST_TEST(ranges == 24);  // a row that lost its range would pass everything above
+    BOOST_TEST(ranges == 25);  // a row that lost its range would pass everything above
 }
 
 // Of an option that isn't a range.
@@ -376,6 +377,7 @@ BOOST_AUTO_TEST_CASE(the_log_has_handlers_and_loggers_of_ones_own) {
     const auto config = config_of(
         "[site]\ndata = /d\n[log]\nhandlers = file, own\nformat = {asctime} {levelname} {message}\n"
         "[handler own]\nfile = logs/own.log\nlevel = warning\nformat = json\nmax_bytes = 1MB\nbackup_count = 2\nmax_record = 4KB\n"
+        "flush = batch\nsync = error\nmin_free_space = 64MB\ncompress = on\n[handler each]\nfile = logs/each.%i.log\n"
         "[logger recto.cache]\nlevel = debug\nhandlers = own, stderr\npropagate = off\n[logger other]\nhandlers = none\n");
     BOOST_TEST(config.log_handlers == (std::vector<std::string>{"file", "own"}), boost::test_tools::per_element());
     BOOST_TEST(config.log_format == "{asctime} {levelname} {message}");
@@ -384,7 +386,12 @@ BOOST_AUTO_TEST_CASE(the_log_has_handlers_and_loggers_of_ones_own) {
                                                             .format = "json",
                                                             .max_bytes = Size{1u << 20},
                                                             .backup_count = 2,
-                                                            .max_record = Size{4096}}));
+                                                            .max_record = Size{4096},
+                                                            .flush = "batch",
+                                                            .sync = "error",
+                                                            .min_free_space = Size{64u << 20},
+                                                            .compress = "on"}));
+    BOOST_TEST(config.handlers.at("each").file->string() == "/d/logs/each.%i.log");
     BOOST_TEST((config.loggers.at("recto.cache") ==
                 LoggerSection{.level = "debug", .handlers = std::vector{"own"s, "stderr"s}, .propagate = "off"}));
     BOOST_TEST((config.loggers.at("other") == LoggerSection{.handlers = std::vector<std::string>{}}));
@@ -392,12 +399,23 @@ BOOST_AUTO_TEST_CASE(the_log_has_handlers_and_loggers_of_ones_own) {
 
 BOOST_AUTO_TEST_CASE(the_mistakes_of_handlers_and_loggers_are_told) {
     const auto format = "expected verbose, json, ecs or a pattern with {message}"s;
+    const auto file = "expected a path, with no % in it but one %i in the name"s;
     const Case cases[] = {
         {"[handler]\n", "recto.ini:1: [handler]: expected a name of a-z, 0-9 and _ . -, such as [handler slow]"},
         {"[handler file]\nlevel = info\n", "recto.ini:1: [handler file]: this handler is set in [log]"},
         {"[handler own]\nlevel = info\n", "recto.ini:1: [handler own]: needs a file"},
         {"[handler own]\nfile = o\nmax_bytes = 64KB\n",
          "recto.ini:1: [handler own]: expected max_bytes of at least 4 times max_record (64KB)"},
+        {"[handler own]\nfile = logs/recto.log\n", "recto.ini:2: [handler own] file = logs/recto.log: is the file of [log] already"},
+        {"[handler a]\nfile = x\n[handler b]\nfile = x\n", "recto.ini:4: [handler b] file = x: is the file of [handler a] already"},
+        {"[log]\nfile = recto.%p.log\n", "recto.ini:2: [log] file = recto.%p.log: " + file + ", such as logs/recto.log"},
+        {"[log]\nfile = %i/recto.log\n", "recto.ini:2: [log] file = %i/recto.log: " + file + ", such as logs/recto.log"},
+        {"[log]\nfile = %i.%i\n", "recto.ini:2: [log] file = %i.%i: " + file + ", such as logs/recto.log"},
+        {"[log]\nflush = always\n", "recto.ini:2: [log] flush = always: expected record or batch"},
+        {"[log]\nsync = on\n", "recto.ini:2: [log] sync = on: expected off or error"},
+        {"[log]\ncompress = 2\n", "recto.ini:2: [log] compress = 2: expected on or off"},
+        {"[handler own]\nfile = o\nmin_free_space = 1KB\n",
+         "recto.ini:3: [handler own] min_free_space = 1KB: expected 1MB to 1000GB or off, such as 64MB"},
         {"[log]\nhandlers = file, own\n", "recto.ini:2: [log] handlers = file, own: there is no handler own; known: file, stderr"},
         {"[logger recto]\nhandlers = stder\n",
          "recto.ini:2: [logger recto] handlers = stder: there is no handler stder, did you mean stderr? Known: file, stderr"},
