@@ -28,7 +28,7 @@ constexpr auto kPatienceAtEnd = 5s;   // of the session
 
 class Batch::Collector {
 public:
-    explicit Collector(std::shared_ptr<RotatingFile> file) : file_(std::move(file)) {}
+    Collector(std::shared_ptr<RotatingFile> file, HandlerCounters counters) : file_(std::move(file)), counters_(std::move(counters)) {}
 
     void add(std::string_view line, bool is_error);
     void run();
@@ -55,6 +55,7 @@ private:
     void write(const Chunk& chunk);
 
     const std::shared_ptr<RotatingFile> file_;
+    HandlerCounters counters_;
 
     std::mutex mutex_;
     std::condition_variable woken_;    // the writing thread
@@ -96,7 +97,9 @@ void Batch::Collector::wait_for_room(std::unique_lock<std::mutex>& lock, std::si
     is_overrun_ = !written_.wait_for(lock, kPatience, [&] { return has_room(bytes); });
 }
 
+// Counted here and now: the file hears of it when the disk goes on.
 void Batch::Collector::drop() {
+    counters_.lost(1);
     if (dropped_++ == 0) dropped_since_ = Clock::now();
 }
 
@@ -166,8 +169,9 @@ bool Batch::Collector::end() {
     return written_.wait_for(lock, kPatienceAtEnd, [&] { return has_ended_; });
 }
 
-Batch::Batch(std::shared_ptr<RotatingFile> file)
-    : collector_(std::make_shared<Collector>(std::move(file))), writer_([collector = collector_] { collector->run(); }) {}
+Batch::Batch(std::shared_ptr<RotatingFile> file, HandlerCounters counters)
+    : collector_(std::make_shared<Collector>(std::move(file), std::move(counters))),
+      writer_([collector = collector_] { collector->run(); }) {}
 
 Batch::~Batch() {
     if (collector_->end())

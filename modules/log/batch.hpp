@@ -15,6 +15,7 @@
 #include <string_view>
 #include <thread>
 
+#include "log/log_counters.hpp"
 #include "log/rotating_file.hpp"
 
 namespace recto {
@@ -24,7 +25,7 @@ public:
     static constexpr std::size_t kBytes = 64u << 10;    // of one write, unless a line is longer
     static constexpr std::size_t kCapacity = 1u << 20;  // of all that is not written yet
 
-    explicit Batch(std::shared_ptr<RotatingFile> file);
+    Batch(std::shared_ptr<RotatingFile> file, HandlerCounters counters);
     ~Batch();
     Batch(const Batch&) = delete;
     Batch& operator=(const Batch&) = delete;

@@ -66,13 +66,13 @@ public:
     virtual void write(const std::string& line, Level level) = 0;
 };
 
-RotatingFile::Options file_options(const LogHandler& handler, HandlerCounters counters) {
+RotatingFile::Options file_options(const LogHandler& handler, const HandlerCounters& counters) {
     RotatingFile::Options options{.file = handler.file,
                                   .max_bytes = handler.max_bytes,
                                   .backup_count = handler.backup_count,
                                   .min_free_space = handler.min_free_space,
                                   .sync_errors = handler.sync_errors,
-                                  .counters = std::move(counters)};
+                                  .counters = counters};
     if (!handler.compress) return options;
     // Shared because a std::function is copied.
     options.after_rotation = [compressor = std::make_shared<Compressor>(std::filesystem::absolute(handler.file))] { compressor->wake(); };
@@ -81,9 +81,9 @@ RotatingFile::Options file_options(const LogHandler& handler, HandlerCounters co
 
 class FileOutput : public Output {
 public:
-    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line, HandlerCounters counters)
-        : file_(std::make_shared<RotatingFile>(file_options(handler, std::move(counters)), std::move(gap_line))) {
-        if (handler.flush == Flush::batch) batch_.emplace(file_);
+    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line, const HandlerCounters& counters)
+        : file_(std::make_shared<RotatingFile>(file_options(handler, counters), std::move(gap_line))) {
+        if (handler.flush == Flush::batch) batch_.emplace(file_, counters);
     }
     void write(const std::string& line, Level level) override {
         const bool is_error = level >= Level::error;
@@ -141,11 +141,11 @@ struct GapLine {
 // The sink takes records from several threads at once.
 class Backend : public front::sinks::basic_sink_backend<front::sinks::concurrent_feeding> {
 public:
-    Backend(const LogHandler& handler, std::size_t number, HandlerCounters counters)
+    Backend(const LogHandler& handler, std::size_t number, const HandlerCounters& counters)
         : format_(LineFormat::parse(handler.format).value()),
           max_record_(handler.max_record.bytes),
           bit_(HandlerBits{1} << number),
-          output_(output_of(handler, std::move(counters))) {}
+          output_(output_of(handler, counters)) {}
 
     void consume(const front::record_view& record) {
         const auto submitted = front::extract<Submitted>(record_name(), record);
@@ -154,9 +154,9 @@ public:
     }
 
 private:
-    std::unique_ptr<Output> output_of(const LogHandler& handler, HandlerCounters counters) const {
-        if (handler.file.empty()) return std::make_unique<ErrorOutput>(std::move(counters));
-        return std::make_unique<FileOutput>(handler, GapLine{format_, max_record_}, std::move(counters));
+    std::unique_ptr<Output> output_of(const LogHandler& handler, const HandlerCounters& counters) const {
+        if (handler.file.empty()) return std::make_unique<ErrorOutput>(counters);
+        return std::make_unique<FileOutput>(handler, GapLine{format_, max_record_}, counters);
     }
 
     const LineFormat format_;

@@ -92,14 +92,17 @@ UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) 
     const std::lock_guard lock(mutex_);
     const auto rest = try_write(lines);
     const auto lost = lines_in(rest);
-    if (lost > 0) count_lost(lost, now_);
+    if (lost > 0) {
+        remember_lost(lost, now_);
+        counters_.lost(lost);
+    }
     counters_.wrote(lines_in(lines) - lost);
     return UniqueFd(wants_file && fd_ && rest.empty() ? ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0) : -1);
 }
 
 void RotatingFile::lose(std::uint64_t lines, Clock::time_point since) noexcept {
     const std::lock_guard lock(mutex_);
-    count_lost(lines, since);
+    remember_lost(lines, since);
 }
 
 std::string_view RotatingFile::try_write(std::string_view lines) noexcept {
@@ -257,10 +260,9 @@ bool RotatingFile::is_newline(std::int64_t position) const {
     return position < 0 || ::pread(fd_.get(), &byte, 1, position) != 1 || byte == '\n';
 }
 
-void RotatingFile::count_lost(std::uint64_t lines, Clock::time_point since) {
+void RotatingFile::remember_lost(std::uint64_t lines, Clock::time_point since) {
     if (lost_ == 0) lost_since_ = since;
     lost_ += lines;
-    counters_.lost(lines);
 }
 
 bool RotatingFile::tell_gap() {

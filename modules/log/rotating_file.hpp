@@ -58,7 +58,7 @@ public:
     // Whole lines, each with its newline. A single one is written whole or not at all; of several the first ones may be.
     void write(std::string_view lines, bool has_error = false) noexcept;
 
-    // Lines that never came here: the next write() tells of them too.
+    // Lines that never came here, and were counted: the next write() tells of them too.
     void lose(std::uint64_t lines, std::chrono::steady_clock::time_point since) noexcept;
 
 private:
@@ -85,7 +85,7 @@ private:
     bool follows_torn(std::size_t bytes) const;
     bool is_newline(std::int64_t position) const;
 
-    void count_lost(std::uint64_t lines, Clock::time_point since);
+    void remember_lost(std::uint64_t lines, Clock::time_point since);
     bool tell_gap();
     void complain(std::string_view problem, int code) noexcept;
     void complain(const std::exception& problem) noexcept;
