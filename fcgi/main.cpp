@@ -71,7 +71,8 @@ int serve(Site& site, Throttle& throttle, const Application& application) {
     notify_service_manager("READY=1");
     const bool finished = server.run();
     notify_service_manager("STOPPING=1");
-    log_event("worker.stop", {{"finished", finished}});
+    // An error is written at once, also with flush = batch: nobody else writes before the _Exit.
+    log_event("worker.stop", {{"finished", finished}}, kDefaultLogger, finished ? Level::info : Level::error);
     // A request that hangs would keep the server's end waiting; stop_timeout is over.
     if (!finished) std::_Exit(kFailure);
     return 0;

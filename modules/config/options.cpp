@@ -98,7 +98,7 @@ constexpr std::array kOptions{
 
     Option{"log.file", &Config::log_file, "logs/recto.log", kLogFile,
      "The log of all workers. Its folder is made; recto.log.1 is the newest backup. Named recto.%i.log each worker has one of its own, by "
-     "its number."},
+     "its number: the unit's, else the lowest that is free. One rotator only: leave logrotate out."},
     Option{"log.level", &Config::log_level, "info", "debug|info|warning|error", "The least level that is written."},
     Option{"log.handlers", &Config::log_handlers, "file, stderr", kHandlerList, "Where lines go."},
     Option{"log.format", &Config::log_format, "verbose", kLineFormat,

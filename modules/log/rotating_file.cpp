@@ -220,7 +220,8 @@ std::string_view RotatingFile::append(std::string_view lines) {
         open();
         return append(lines);
     }
-    // A process that is killed inside write(2) may leave half a line. Our first one hangs on it then, unreadable: once more.
+    // A process that is killed inside write(2) may leave half a line. Our first one hangs on it then, unreadable: once more, behind the
+    // others, for they are whole.
     return follows_torn(lines.size()) ? write_once(lines.substr(0, lines.find('\n') + 1)) : std::string_view();
 }
 
