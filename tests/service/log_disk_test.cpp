@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_slows_no_request_in_batch_mode_and
     Service service({.workers = 1, .ini = kUnlimited + handler});
     const auto slowed = p99(times_of(service.client(), kRequests));
     BOOST_TEST_MESSAGE("p99 " << usual / 1us << " us, with the stuck disk " << slowed / 1us << " us");
-    BOOST_TEST((slowed < 10 * usual + 5ms));
+    BOOST_TEST((slowed < 10 * usual + 50ms));
 
     const std::vector<LogHandler> handlers{{.name = "file"}, {.name = "stderr"}, {.name = "stuck"}};
     const auto counters = LogCounters::open(service.folder() / "run", handlers);
@@ -72,16 +72,18 @@ BOOST_AUTO_TEST_CASE(workers_have_files_of_their_own_and_a_restarted_one_goes_on
         for (const auto& file : files_of({.file = service.folder() / "logs" / "own.%i.log"})) text += file.filename().string() + ' ';
         return text;
     };
-    BOOST_TEST(eventually([&] { return names() == "own.1.log own.2.log "; }), names());
+    const auto starts = [&] {
+        std::ptrdiff_t count = 0;
+        for (const auto& file : files_of({.file = service.folder() / "logs" / "own.%i.log"}))
+            for (const auto& line : split_list(read_file(file), '\n')) count += line.find("worker.start") != std::string::npos ? 1 : 0;
+        return count;
+    };
+    BOOST_TEST(eventually([&] { return starts() == 2; }));
+    BOOST_TEST(names() == "own.1.log own.2.log ");
     service.workers().front().kill();
     service.workers().erase(service.workers().begin());
     service.start_worker();
-    const auto lines = [&] {
-        return split_list(read_file(service.folder() / "logs/own.1.log") + read_file(service.folder() / "logs/own.2.log"), '\n');
-    };
-    BOOST_TEST(eventually([&] {
-        return std::ranges::count_if(lines(), [](const auto& line) { return line.find("worker.start") != std::string::npos; }) == 3;
-    }));
+    BOOST_TEST(eventually([&] { return starts() == 3; }));
     service.end_workers();
     BOOST_TEST(names() == "own.1.log own.2.log ");
     for (const auto* const name : {"logs/own.1.log", "logs/own.2.log"})
