@@ -22,8 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::atomic<int> calls_left{0};  // of rename and unlink until this process dies; 0: it doesn't
-std::function<void()> before_write;
+std::atomic<int> calls_left{0};                                              // of rename and unlink until this process dies; 0: it doesn't
+constinit thread_local const std::function<void()>* before_write = nullptr;  // once
 
 void pass() {
     if (calls_left > 0 && --calls_left == 0) ::kill(::getpid(), SIGKILL);
@@ -40,7 +40,7 @@ extern "C" int unlink(const char* path) noexcept {
     return ::unlinkat(AT_FDCWD, path, 0);
 }
 extern "C" ssize_t write(int fd, const void* bytes, std::size_t size) {
-    if (const auto work = std::exchange(before_write, {})) work();
+    if (const auto* const work = std::exchange(before_write, nullptr)) (*work)();
     return ::syscall(SYS_write, fd, bytes, size);
 }
 
@@ -220,9 +220,10 @@ BOOST_AUTO_TEST_CASE(a_line_that_went_to_a_backup_which_is_gone_is_written_again
     const auto no_gap = [](const RotatingFile::Gap&) { return std::string("gap\n"); };
     RotatingFile slow(options, no_gap), other(options, no_gap);
     slow.write("first\n");
-    before_write = [&] {
+    const std::function<void()> rotate_twice = [&] {
         for (int i = 0; i < 3; ++i) other.write(std::string(90, 'x') + '\n');
     };
+    before_write = &rotate_twice;
     slow.write("slow\n");
     BOOST_TEST((read_file(file) + read_file(backup(file, 1))).find("slow\n") != std::string::npos);
 }
