@@ -1,0 +1,179 @@
+#include "log/read_lines.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <new>
+#include <stdexcept>
+
+#include <fcntl.h>
+#include <libdeflate.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log/files.hpp"
+
+namespace recto {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kChunk = 64 << 10;
+constexpr std::size_t kMaxMember = std::size_t{1} << 30;
+
+std::runtime_error cannot_read(const fs::path& path, std::string_view why) {
+    return std::runtime_error("cannot read " + path.string() + ": " + std::string(why));
+}
+
+struct stat status_of(const OpenedLog& log) {
+    struct stat status {};
+    if (::fstat(log.fd.get(), &status) != 0) throw io_error("cannot read", log.path);
+    return status;
+}
+
+void read_plain(const OpenedLog& log, const LineTaker& take) {
+    LineSplitter lines;
+    std::string buffer(kChunk, '\0');
+    off_t offset = 0;
+    for (;;) {
+        const auto count = ::pread(log.fd.get(), buffer.data(), buffer.size(), offset);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) throw io_error("cannot read", log.path);
+        if (count == 0) return lines.finish(take);
+        lines.feed(std::string_view(buffer).substr(0, static_cast<std::size_t>(count)), take);
+        offset += count;
+    }
+}
+
+class MappedFile {
+public:
+    explicit MappedFile(const OpenedLog& log) : size_(static_cast<std::size_t>(status_of(log).st_size)) {
+        if (size_ == 0) return;
+        memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, log.fd.get(), 0);
+        if (memory_ == MAP_FAILED) throw io_error("cannot read", log.path);
+    }
+    ~MappedFile() {
+        if (memory_ != nullptr) ::munmap(memory_, size_);
+    }
+    MappedFile(const MappedFile&) = delete;
+    MappedFile& operator=(const MappedFile&) = delete;
+
+    [[nodiscard]] std::string_view bytes() const { return {static_cast<const char*>(memory_), size_}; }
+
+private:
+    std::size_t size_;
+    void* memory_ = nullptr;
+};
+
+struct FreeDecompressor {
+    void operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
+};
+
+// Unpacks the first member of `packed` into `room`, which grows as need be; the bytes it took and gave.
+struct Unpacked {
+    std::size_t taken = 0;
+    std::size_t given = 0;
+};
+Unpacked unpack(libdeflate_decompressor* decompressor, std::string_view packed, std::string& room, const fs::path& path) {
+    for (;;) {
+        Unpacked sizes;
+        const auto result = libdeflate_gzip_decompress_ex(decompressor, packed.data(), packed.size(), room.data(), room.size(),
+                                                          &sizes.taken, &sizes.given);
+        if (result == LIBDEFLATE_SUCCESS) return sizes;
+        if (result != LIBDEFLATE_INSUFFICIENT_SPACE) throw cannot_read(path, "not gzip, or only a part of it");
+        if (room.size() >= kMaxMember) throw cannot_read(path, "more than 1 GB when unpacked; try zgrep");
+        room.resize(room.size() * 2);
+    }
+}
+
+void read_packed(const OpenedLog& log, const LineTaker& take) {
+    const MappedFile file(log);
+    const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(libdeflate_alloc_decompressor());
+    if (!decompressor) throw std::bad_alloc();
+    LineSplitter lines;
+    std::string room(kChunk, '\0');
+    for (auto packed = file.bytes(); !packed.empty();) {
+        const auto sizes = unpack(decompressor.get(), packed, room, log.path);
+        lines.feed(std::string_view(room).substr(0, sizes.given), take);
+        packed.remove_prefix(sizes.taken);
+    }
+    lines.finish(take);
+}
+
+// The names may move on while we open them.
+std::vector<OpenedLog> open_names(const LogHandler& handler) {
+    std::vector<OpenedLog> logs;
+    for (const auto& name : files_of(handler))
+        if (auto fd = open_log(name)) logs.push_back({name, std::move(fd)});
+    return logs;
+}
+
+bool have_their_names(const std::vector<OpenedLog>& logs, const LogHandler& handler) {
+    const auto is_named = [](const OpenedLog& log, const fs::path& name) {
+        const auto status = status_of(log);
+        return log.path == name && id_of(name) == FileId(status.st_dev, status.st_ino);
+    };
+    return std::ranges::equal(logs, files_of(handler), is_named);
+}
+
+}  // namespace
+
+void LineSplitter::feed(std::string_view bytes, const LineTaker& take) {
+    for (auto end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n')) {
+        if (begun_.empty()) {
+            take(bytes.substr(0, std::min(end, kMaxLine)));
+        } else {
+            add(bytes.substr(0, end));
+            take(begun_);
+            begun_.clear();
+        }
+        bytes.remove_prefix(end + 1);
+    }
+    add(bytes);
+}
+
+void LineSplitter::finish(const LineTaker& take) {
+    if (!begun_.empty()) take(begun_);
+    begun_.clear();
+}
+
+void LineSplitter::add(std::string_view bytes) { begun_ += bytes.substr(0, kMaxLine - begun_.size()); }
+
+UniqueFd open_log(const fs::path& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd && (errno == ENOENT || errno == ENOTDIR)) return {};
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0) throw io_error("cannot open", path);
+    if (!S_ISREG(status.st_mode)) throw cannot_read(path, "not a file");
+    return fd;
+}
+
+FileId id_of(const fs::path& path) {
+    struct stat status {};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return {status.st_dev, status.st_ino};
+}
+
+std::vector<OpenedLog> open_logs(const LogHandler& handler) {
+    constexpr int kTries = 100;
+    auto logs = open_names(handler);
+    for (int i = 1; i < kTries && !have_their_names(logs, handler); ++i) logs = open_names(handler);
+    return logs;
+}
+
+std::vector<fs::path> current_files(const LogHandler& handler) {
+    if (handler.file.empty()) return {};
+    if (!is_of_instances(handler.file)) return {handler.file};
+    constexpr int kMaxInstance = 1000;
+    std::vector<fs::path> files;
+    for (int instance = 1; instance <= kMaxInstance; ++instance)
+        if (auto file = file_of_instance(handler.file, instance); fs::exists(file)) files.push_back(std::move(file));
+    return files;
+}
+
+void read_lines(const OpenedLog& log, const LineTaker& take) {
+    log.path.extension() == ".gz" ? read_packed(log, take) : read_plain(log, take);
+}
+
+}  // namespace recto
