@@ -131,6 +131,7 @@ struct Config {
     std::string log_compress;  // `on` or `off`
     std::chrono::milliseconds log_slow{0};  // 0: off
     std::chrono::milliseconds log_hang{0};
+    std::filesystem::path log_nginx_access;  // read by `recto log`, never written
 
     std::map<std::string, ScopeSection> scopes;
     std::map<std::string, ViewSection> views;

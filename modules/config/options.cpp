@@ -124,6 +124,8 @@ constexpr std::array kOptions{
      "A request that takes longer is logged as request.slow, with what it was busy with."},
     Option{"log.hang", &Config::log_hang, "30s", "100ms..1h|off",
      "A thread that is at one request for longer is logged as request.hung, with the place in the program where it is."},
+    Option{"log.nginx_access", &Config::log_nginx_access, "/var/log/nginx/recto.log", kAnyPath,
+     "The access log that nginx writes for this site, its access_log: `recto log grep` reads it and its backups too."},
 };
 
 constexpr std::array kViewOptions{
