@@ -11,7 +11,9 @@ using namespace std::chrono;
 
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
 constexpr bool is_hex_digit(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
-constexpr bool is_word_sign(char c) { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.'; }
+constexpr bool is_word_sign(char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-' || c == '.';
+}
 
 // The whole of `digits` as a number.
 std::optional<std::int64_t> number_of(std::string_view digits) {
@@ -99,8 +101,8 @@ struct Names {
     std::string_view time, level, logger, pid, tid, event, data, text, txid, uid;
 };
 constexpr Names kJson{"time", "level", "logger", "pid", "tid", "ev", "data", "msg", "txid", "uid"};
-constexpr Names kEcs{"@timestamp",        "log.level",    "log.logger", "process.pid", "process.thread.id",
-                     "event.action", "recto.data", "message",     "trace.id",          "user.id"};
+constexpr Names kEcs{"@timestamp",   "log.level",  "log.logger", "process.pid", "process.thread.id",
+                     "event.action", "recto.data", "message",    "trace.id",    "user.id"};
 
 LogLine from_object(json::object object, const Names& names) {
     LogLine line{.time = time_in(object, names.time),
@@ -177,9 +179,7 @@ std::optional<LogLine> from_verbose(std::string_view text) {
     return line;
 }
 
-bool is_level_word(std::string_view word) {
-    return word == "DEBUG" || word == "INFO" || word == "WARNING" || word == "ERROR";
-}
+bool is_level_word(std::string_view word) { return word == "DEBUG" || word == "INFO" || word == "WARNING" || word == "ERROR"; }
 
 std::optional<Level> level_called(std::string_view word) {
     std::string lower(word);

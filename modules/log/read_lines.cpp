@@ -78,8 +78,8 @@ struct Unpacked {
 Unpacked unpack(libdeflate_decompressor* decompressor, std::string_view packed, std::string& room, const fs::path& path) {
     for (;;) {
         Unpacked sizes;
-        const auto result = libdeflate_gzip_decompress_ex(decompressor, packed.data(), packed.size(), room.data(), room.size(),
-                                                          &sizes.taken, &sizes.given);
+        const auto result =
+            libdeflate_gzip_decompress_ex(decompressor, packed.data(), packed.size(), room.data(), room.size(), &sizes.taken, &sizes.given);
         if (result == LIBDEFLATE_SUCCESS) return sizes;
         if (result != LIBDEFLATE_INSUFFICIENT_SPACE) throw cannot_read(path, "not gzip, or only a part of it");
         if (room.size() >= kMaxMember) throw cannot_read(path, "more than 1 GB when unpacked; try zgrep");

@@ -57,8 +57,7 @@ struct Followed {
 
 BOOST_FIXTURE_TEST_CASE(it_begins_with_the_last_lines, Followed) {
     put(file, numbered(1, 100'000));
-    const std::pair<std::size_t, std::string> cases[] = {
-        {0, ""}, {1, "100000"}, {2, "99999 100000"}, {3, "99998 99999 100000"}};
+    const std::pair<std::size_t, std::string> cases[] = {{0, ""}, {1, "100000"}, {2, "99999 100000"}, {3, "99998 99999 100000"}};
     for (const auto& [count, expected] : cases) {
         FileTail tail(file, count);
         BOOST_TEST(taken(tail) == expected);
@@ -166,9 +165,8 @@ BOOST_FIXTURE_TEST_CASE(no_line_of_the_log_is_missed_or_taken_twice, Followed) {
     FileTail tail(file, 0);
     std::vector<std::int64_t> numbers;
     const auto poll = [&] {
-        tail.poll([&](std::string_view line) {
-            numbers.push_back(json::parse(line.substr(line.find('{'))).at("data").at("number").as_int64());
-        });
+        tail.poll(
+            [&](std::string_view line) { numbers.push_back(json::parse(line.substr(line.find('{'))).at("data").at("number").as_int64()); });
     };
     auto writer = Process::forked([&] {
         const LogSession session(log_to({.file = file, .max_bytes = Size{16 << 10}, .backup_count = 100, .max_record = Size{1 << 10}}));

@@ -48,7 +48,8 @@ LogRecord message_record(std::string_view text) {
 BOOST_AUTO_TEST_CASE(an_event_is_read_back_from_each_format) {
     const json::value data{{"view", "blogs.by_author"}, {"us", 123456}, {"odd", "a \"b\" {c} txid=no \n"}};
     const auto record = event_record(data);
-    for (const auto* format : {"verbose", "json", "ecs", "{levelname} {name} {asctime}: {message}", "[{asctime}] {message} {levelname} {name} |"})
+    for (const auto* format :
+         {"verbose", "json", "ecs", "{levelname} {name} {asctime}: {message}", "[{asctime}] {message} {levelname} {name} |"})
         BOOST_TEST_CONTEXT(format) {
             const auto line = parse_log_line(written(format, record));
             BOOST_REQUIRE(line.time.has_value());
@@ -111,7 +112,8 @@ BOOST_AUTO_TEST_CASE(data_that_was_cut_is_still_an_event) {
 BOOST_AUTO_TEST_CASE(nginx_tells_the_end_of_a_request) {
     const auto line = parse_log_line(
         R"({"time":"2026-11-22T23:32:56+01:00","request_id":"e18c3f68f1b7bff403613b5d3865e352","address":"127.0.0.1","method":"GET",)"
-        R"("uri":"/api/blogs?author_id=1","status":"200","bytes":"3211","seconds":"0.001","recto_seconds":"0.001","referer":"","agent":"curl"})");
+        R"("uri":"/api/blogs?author_id=1","status":"200","bytes":"3211","seconds":"0.001","recto_seconds":"0.001",)"
+        R"("referer":"","agent":"curl"})");
     BOOST_TEST(line.logger == "nginx");
     BOOST_TEST(line.txid == kTxid);
     BOOST_TEST(line.data.at("status").as_string() == "200");
@@ -145,7 +147,9 @@ BOOST_AUTO_TEST_CASE(what_is_no_line_of_a_log_is_text) {
                                        " uid=",
                                        "x txid= uid=",
                                        "x txid=a uid=99999999999999999999999"};
-    for (const auto input : inputs) BOOST_TEST_CONTEXT(json_string(input)) { BOOST_CHECK_NO_THROW((void)parse_log_line(input)); }
+    for (const auto input : inputs) BOOST_TEST_CONTEXT(json_string(input)) {
+            BOOST_CHECK_NO_THROW((void)parse_log_line(input));
+        }
 
     BOOST_TEST(parse_log_line("half a li").text == "half a li");
     BOOST_TEST(parse_log_line("{\"ev\":\"a\",\"da").text == "{\"ev\":\"a\",\"da");
@@ -193,7 +197,8 @@ BOOST_AUTO_TEST_CASE(times) {
             BOOST_TEST(micros(time->time) == expected);
         }
     BOOST_TEST(parse_log_time("2026-11-27 14:30:16.123456Z x").value().length == 27u);
-    for (const auto* text : {"", "2026", "2026-11-27", "2026-11-27 14:30", "2026-02-30 00:00:00Z", "2026-11-27 24:00:00Z", "2026-11-27_14:30:16Z",
-                             "2026-11-27 14:61:16Z", "abcd-ef-gh ij:kl:mn", "2026-11-27 14:30:16.Z", " 2026-11-27 14:30:16Z"})
+    for (const auto* text :
+         {"", "2026", "2026-11-27", "2026-11-27 14:30", "2026-02-30 00:00:00Z", "2026-11-27 24:00:00Z", "2026-11-27_14:30:16Z",
+          "2026-11-27 14:61:16Z", "abcd-ef-gh ij:kl:mn", "2026-11-27 14:30:16.Z", " 2026-11-27 14:30:16Z"})
         BOOST_TEST(!parse_log_time(text).has_value(), text);
 }
