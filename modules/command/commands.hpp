@@ -19,6 +19,11 @@ void add_import(CLI::App& program, Operator& op);
 void add_cache(CLI::App& program, Operator& op);
 void add_cache_explain(CLI::App& cache, Operator& op);
 void add_throttle(CLI::App& program, Operator& op);
+void add_log(CLI::App& program, Operator& op);
+void add_log_level(CLI::App& log, Operator& op);
+void add_log_follow(CLI::App& log, Operator& op);
+void add_log_grep(CLI::App& log, Operator& op);
+void add_log_slow(CLI::App& log, Operator& op);
 void add_routes(CLI::App& program, Operator& op);
 
 }  // namespace recto

@@ -23,6 +23,7 @@ void add_commands(CLI::App& program, Operator& op) {
     add_import(program, op);
     add_cache(program, op);
     add_throttle(program, op);
+    add_log(program, op);
     add_routes(program, op);
 }
 

@@ -8,17 +8,6 @@
 namespace recto {
 namespace {
 
-std::string printable(std::string_view text) {
-    std::string out;
-    while (!text.empty()) {
-        const auto decoded = decode_utf8(text);
-        const bool harmless = decoded.valid && decoded.code_point >= 0x20 && (decoded.code_point < 0x7F || decoded.code_point > 0x9F);
-        out += harmless ? text.substr(0, decoded.length) : "?";
-        text.remove_prefix(decoded.length);
-    }
-    return out;
-}
-
 std::size_t characters(std::string_view text) {
     return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
@@ -33,6 +22,17 @@ std::vector<std::size_t> widths_of(const std::vector<TableRow>& rows) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const auto decoded = decode_utf8(text);
+        const bool harmless = decoded.valid && decoded.code_point >= 0x20 && (decoded.code_point < 0x7F || decoded.code_point > 0x9F);
+        out += harmless ? text.substr(0, decoded.length) : "?";
+        text.remove_prefix(decoded.length);
+    }
+    return out;
+}
 
 void print_table(const std::vector<TableRow>& rows) {
     auto clean = rows;

@@ -14,6 +14,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMagic = 0x314C'564C'4754'4352;  // RCTGLVL1, little-endian
 
+fs::path file_in(const fs::path& runtime_dir) { return runtime_dir / "log.levels"; }
+
 bool has_magic(const SharedFile& file, std::size_t size) {
     std::uint64_t magic = 0;
     if (file.bytes().size() == size) std::memcpy(&magic, file.bytes().data(), sizeof magic);
@@ -27,7 +29,7 @@ LogLevels::LogLevels(fs::path lock, SharedFile file)
 
 LogLevels LogLevels::open(const fs::path& runtime_dir) {
     make_private_directory(runtime_dir);
-    const auto path = runtime_dir / "log.levels";
+    const auto path = file_in(runtime_dir);
     auto lock_path = runtime_dir / "log.levels.lock";
     const auto lock = FileLock::wait(lock_path, FileLock::Mode::exclusive);
     auto file = SharedFile::attach(path);
@@ -37,8 +39,12 @@ LogLevels LogLevels::open(const fs::path& runtime_dir) {
     return {std::move(lock_path), *std::move(file)};
 }
 
+std::map<std::string, Level> LogLevels::changed_in(const fs::path& runtime_dir) {
+    return fs::exists(file_in(runtime_dir)) ? open(runtime_dir).all() : std::map<std::string, Level>();
+}
+
 void LogLevels::set(std::string_view logger, std::optional<Level> level) {
-    if (logger.size() >= sizeof Entry{}.logger) throw std::runtime_error("a logger's name has at most 46 bytes");
+    if (logger.size() > kMaxName) throw std::runtime_error("a logger's name has at most " + std::to_string(kMaxName) + " bytes");
     const auto lock = FileLock::wait(lock_, FileLock::Mode::exclusive);
     const auto is_it = [&](const Entry& entry) { return entry.level != 0 && logger == entry.logger; };
     const std::span entries(table_->entries);

@@ -2,7 +2,7 @@
 //
 // Errors:   open() and set() throw std::runtime_error or std::system_error; the others nothing.
 // Threads:  safe to call from any thread of any process.
-// Limits:   64 loggers, names of up to 47 bytes. They hold until the machine starts anew.
+// Limits:   64 loggers, names of up to kMaxName bytes. They hold until the machine starts anew.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,12 @@ namespace recto {
 
 class LogLevels {
 public:
+    static constexpr std::size_t kMaxName = 46;
+
     [[nodiscard]] static LogLevels open(const std::filesystem::path& runtime_dir);
+
+    // What is changed there; nothing, when nobody has opened them yet. Makes no file.
+    [[nodiscard]] static std::map<std::string, Level> changed_in(const std::filesystem::path& runtime_dir);
 
     void set(std::string_view logger, std::optional<Level> level);  // empty: as configured
     [[nodiscard]] std::map<std::string, Level> all() const;
@@ -30,7 +35,7 @@ public:
 
 private:
     struct Entry {
-        char logger[47];
+        char logger[kMaxName + 1];
         std::uint8_t level;  // one more than it is; 0: unused
     };
     struct Table {
