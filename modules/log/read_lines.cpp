@@ -2,17 +2,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <memory>
-#include <new>
 #include <stdexcept>
 
 #include <fcntl.h>
-#include <libdeflate.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/files.hpp"
+#include "util/gzip.hpp"
 
 namespace recto {
 namespace {
@@ -66,37 +64,15 @@ private:
     void* memory_ = nullptr;
 };
 
-struct FreeDecompressor {
-    void operator()(libdeflate_decompressor* decompressor) const { libdeflate_free_decompressor(decompressor); }
-};
-
-// Unpacks the first member of `packed` into `room`, which grows as need be; the bytes it took and gave.
-struct Unpacked {
-    std::size_t taken = 0;
-    std::size_t given = 0;
-};
-Unpacked unpack(libdeflate_decompressor* decompressor, std::string_view packed, std::string& room, const fs::path& path) {
-    for (;;) {
-        Unpacked sizes;
-        const auto result =
-            libdeflate_gzip_decompress_ex(decompressor, packed.data(), packed.size(), room.data(), room.size(), &sizes.taken, &sizes.given);
-        if (result == LIBDEFLATE_SUCCESS) return sizes;
-        if (result != LIBDEFLATE_INSUFFICIENT_SPACE) throw cannot_read(path, "not gzip, or only a part of it");
-        if (room.size() >= kMaxMember) throw cannot_read(path, "more than 1 GB when unpacked; try zgrep");
-        room.resize(room.size() * 2);
-    }
-}
-
 void read_packed(const OpenedLog& log, const LineTaker& take) {
     const MappedFile file(log);
-    const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(libdeflate_alloc_decompressor());
-    if (!decompressor) throw std::bad_alloc();
     LineSplitter lines;
-    std::string room(kChunk, '\0');
+    std::string member;
     for (auto packed = file.bytes(); !packed.empty();) {
-        const auto sizes = unpack(decompressor.get(), packed, room, log.path);
-        lines.feed(std::string_view(room).substr(0, sizes.given), take);
-        packed.remove_prefix(sizes.taken);
+        const auto taken = gunzip_member(packed, member, kMaxMember);
+        if (!taken) throw cannot_read(log.path, "not gzip, only a part of it, or more than 1 GB");
+        lines.feed(member, take);
+        packed.remove_prefix(*taken);
     }
     lines.finish(take);
 }

@@ -4,7 +4,7 @@
 //           that can't be read to its end; both name it. Files that aren't there are no error.
 // Threads:  one object a thread.
 // Limits:   a line of more than 2 MB is cut there, twice the longest that the log writes. A gzip'ed file is unpacked member by member; one
-//           that takes more than 1 GB unpacked can't be read (libdeflate knows no streams).
+//           that takes more than 1 GB unpacked can't be read (ours take 1 MB).
 #pragma once
 
 #include <cstddef>

@@ -41,24 +41,31 @@ std::string gzip_if_worth_it(std::string_view body) {
 }
 
 std::optional<std::string> gunzip(std::string_view bytes, std::size_t max_bytes) {
+    std::string all;
+    for (std::string member; !bytes.empty();) {
+        const auto taken = gunzip_member(bytes, member, max_bytes - all.size());
+        if (!taken) return {};
+        bytes.remove_prefix(*taken);
+        all += member;
+    }
+    return all;
+}
+
+std::optional<std::size_t> gunzip_member(std::string_view bytes, std::string& out, std::size_t max_bytes) {
     const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> decompressor(libdeflate_alloc_decompressor());
     if (!decompressor) throw std::bad_alloc();
-    std::string out(std::min(kFirstRoom, max_bytes), '\0');
-    std::size_t used = 0;
-    while (!bytes.empty()) {
+    out.resize(std::min(max_bytes, std::max(kFirstRoom, out.capacity())));
+    for (;;) {
         std::size_t taken = 0, made = 0;
-        const auto result = libdeflate_gzip_decompress_ex(decompressor.get(), bytes.data(), bytes.size(), out.data() + used,
-                                                          out.size() - used, &taken, &made);
-        if (result == LIBDEFLATE_INSUFFICIENT_SPACE && out.size() < max_bytes) {
-            out.resize(std::min(max_bytes, std::max(kFirstRoom, 2 * out.size())));
-            continue;
+        const auto result =
+            libdeflate_gzip_decompress_ex(decompressor.get(), bytes.data(), bytes.size(), out.data(), out.size(), &taken, &made);
+        if (result == LIBDEFLATE_SUCCESS) {
+            out.resize(made);
+            return taken;
         }
-        if (result != LIBDEFLATE_SUCCESS) return {};
-        bytes.remove_prefix(taken);
-        used += made;
+        if (result != LIBDEFLATE_INSUFFICIENT_SPACE || out.size() >= max_bytes) return {};
+        out.resize(std::min(max_bytes, 2 * out.size()));
     }
-    out.resize(used);
-    return out;
 }
 
 }  // namespace recto

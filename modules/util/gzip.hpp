@@ -21,4 +21,7 @@ namespace recto {
 // `max_bytes`.
 [[nodiscard]] std::optional<std::string> gunzip(std::string_view bytes, std::size_t max_bytes);
 
+// The first of such members, into `out`; how many bytes of `bytes` it took. For files that are too large to be unpacked as a whole.
+[[nodiscard]] std::optional<std::size_t> gunzip_member(std::string_view bytes, std::string& out, std::size_t max_bytes);
+
 }  // namespace recto

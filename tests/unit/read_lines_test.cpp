@@ -2,7 +2,6 @@
 #define BOOST_TEST_MODULE read_lines
 #include "log/read_lines.hpp"
 
-#include <libdeflate.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "tests/support/temporary_folder.hpp"
+#include "util/gzip.hpp"
 #include "util/text.hpp"
 
 using namespace recto;
@@ -37,14 +37,6 @@ Lines lines_of(const fs::path& file) {
     Lines lines;
     for (const auto& log : open_logs({.file = file})) read_lines(log, [&](std::string_view line) { lines.emplace_back(line); });
     return lines;
-}
-
-std::string packed(std::string_view text) {
-    auto* const compressor = libdeflate_alloc_compressor(6);
-    std::string out(libdeflate_gzip_compress_bound(compressor, text.size()), '\0');
-    out.resize(libdeflate_gzip_compress(compressor, text.data(), text.size(), out.data(), out.size()));
-    libdeflate_free_compressor(compressor);
-    return out;
 }
 
 void put(const fs::path& file, std::string_view text) { std::ofstream(file, std::ios::app | std::ios::binary) << text; }
@@ -84,9 +76,9 @@ BOOST_AUTO_TEST_CASE(the_oldest_line_is_the_first_of_all_files) {
     const auto file = folder / "recto.log";
     put(folder / "recto.log", "six\nseven\n");
     put(folder / "recto.log.1", "five\n");
-    put(folder / "recto.log.2.gz", packed("three\nfo") + packed("ur\n"));  // members may be joined
+    put(folder / "recto.log.2.gz", gzip("three\nfo") + gzip("ur\n"));  // members may be joined
     put(folder / "recto.log.10", "two\n");
-    put(folder / "recto.log.11.gz", packed("one\n"));
+    put(folder / "recto.log.11.gz", gzip("one\n"));
     for (const auto* other : {"recto.log.lock", "recto.log.x", "recto.log.1.bz2", "recto.logs", "recto.log.0", "recto.log.-1", "recto.log.",
                               "other.log", ".recto.log.lock"})
         put(folder / other, "no\n");
@@ -113,7 +105,7 @@ BOOST_AUTO_TEST_CASE(a_packed_file_of_many_times_its_size_is_read) {
     const TemporaryFolder folder;
     std::string text;
     for (int i = 0; i < 100'000; ++i) text += "a line like all the others\n";
-    put(folder / "recto.log.1.gz", packed(text));
+    put(folder / "recto.log.1.gz", gzip(text));
     BOOST_TEST(lines_of(folder / "recto.log").size() == 100'000u);
     put(folder / "recto.log.2.gz", "");
     BOOST_TEST(lines_of(folder / "recto.log").size() == 100'000u);
@@ -122,7 +114,7 @@ BOOST_AUTO_TEST_CASE(a_packed_file_of_many_times_its_size_is_read) {
 BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
     const TemporaryFolder folder;
     const auto file = folder / "recto.log";
-    const auto whole = packed("one\ntwo\n");
+    const auto whole = gzip("one\ntwo\n");
     for (const auto& broken : {"no gzip"s, whole.substr(0, whole.size() / 2), whole + "x", "\x1f\x8b"s}) {
         const auto path = folder / "recto.log.1.gz";
         fs::remove(path);
