@@ -125,10 +125,10 @@ struct Config {
     Size log_max_bytes;
     int log_backup_count = 0;
     Size log_max_record;
-    std::string log_flush;     // `record` or `batch`
-    std::string log_sync;      // `off` or `error`
-    Size log_min_free_space;   // 0: off
-    std::string log_compress;  // `on` or `off`
+    std::string log_flush;                  // `record` or `batch`
+    std::string log_sync;                   // `off` or `error`
+    Size log_min_free_space;                // 0: off
+    std::string log_compress;               // `on` or `off`
     std::chrono::milliseconds log_slow{0};  // 0: off
     std::chrono::milliseconds log_hang{0};
     std::filesystem::path log_nginx_access;  // read by `recto log`, never written

@@ -62,7 +62,7 @@ bool is_runnable(std::uint32_t tid) {
     if (length <= 0) return false;
     const std::string_view stat(text, static_cast<std::size_t>(length));
     const auto end_of_name = stat.rfind(") ");
-    return end_of_name != stat.npos && stat.substr(end_of_name + 2).starts_with('R');
+    return end_of_name != std::string_view::npos && stat.substr(end_of_name + 2).starts_with('R');
 }
 
 void must(int code, const char* what) {

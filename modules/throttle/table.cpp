@@ -247,7 +247,8 @@ Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, cons
     return quota;
 }
 
-void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now) {
+void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home,
+                                    std::uint64_t now) const {
     RefusalNotes notes(home.refusals);
     for_each_bit(scopes, [&](Position scope) {
         const bool dry_run = (dry_runs_ & bit(scope)) != 0;

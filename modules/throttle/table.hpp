@@ -88,7 +88,7 @@ private:
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] std::chrono::seconds wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const;
-    void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now);
+    void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now) const;
     [[nodiscard]] Refusals named(const NotedRefusals& refusals, std::uint64_t now) const;
 
     enum class Stalled { throws, is_read_anyway };

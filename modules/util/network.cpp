@@ -14,7 +14,7 @@ constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xF
 constexpr unsigned kMappedBits = 8 * kMapped.size();
 
 std::string_view without_port_and_zone(std::string_view text) {
-    if (const auto end = text.find(']'); text.starts_with('[') && end != text.npos) {
+    if (const auto end = text.find(']'); text.starts_with('[') && end != std::string_view::npos) {
         text = text.substr(1, end - 1);
     } else if (std::ranges::count(text, ':') == 1) {
         text = text.substr(0, text.find(':'));
@@ -24,7 +24,7 @@ std::string_view without_port_and_zone(std::string_view text) {
 
 bool parse(int family, std::string_view text, void* out) {
     char terminated[INET6_ADDRSTRLEN] = {};
-    if (text.size() >= sizeof terminated || text.find(char{0}) != text.npos) return false;
+    if (text.size() >= sizeof terminated || text.find(char{0}) != std::string_view::npos) return false;
     std::memcpy(terminated, text.data(), text.size());
     return ::inet_pton(family, terminated, out) == 1;
 }
@@ -57,9 +57,9 @@ Result<Network> Network::parse(std::string_view text) {
     const auto slash = text.find('/');
     const auto first = parse_bare(text.substr(0, slash));
     if (!first) return expected;
-    if (slash == text.npos) return Network(*first, 128);
+    if (slash == std::string_view::npos) return Network(*first, 128);
 
-    const bool is_v4 = text.substr(0, slash).find(':') == text.npos;
+    const bool is_v4 = text.substr(0, slash).find(':') == std::string_view::npos;
     const auto length = parse_integer(text.substr(slash + 1));
     if (!length || *length < 0 || *length > (is_v4 ? 32 : 128)) return expected;
     const auto bits = static_cast<unsigned>(*length) + (is_v4 ? kMappedBits : 0);

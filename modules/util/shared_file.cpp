@@ -96,8 +96,8 @@ void remove_half_made(const fs::path& path) {
     std::error_code none;
     for (const auto& entry : fs::directory_iterator(path.parent_path(), none)) {
         const auto name = entry.path().filename().string();
-        const bool is_one =
-            name.starts_with(begin) && name.size() > begin.size() && name.find_first_not_of("0123456789", begin.size()) == name.npos;
+        const bool is_one = name.starts_with(begin) && name.size() > begin.size() &&
+                            name.find_first_not_of("0123456789", begin.size()) == std::string::npos;
         if (is_one) fs::remove(entry.path(), none);
     }
 }
