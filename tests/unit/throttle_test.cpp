@@ -970,7 +970,7 @@ BOOST_AUTO_TEST_CASE(a_process_killed_at_any_moment_counts_at_most_its_own_reque
     const auto used = throttle.usage(kSomeone).at(0).used;
     BOOST_TEST(used >= *served);
     BOOST_TEST(used <= *served + kKills);
-    BOOST_TEST((kSanitized || throttle.counters().recovered_locks > kKills / 100), throttle.counters().recovered_locks);  // many inside
+    BOOST_TEST((kSanitized || throttle.counters().recovered_locks > 0));  // how many died inside is up to the machine; some always did
     for (const auto& record : throttle.fullest(100)) BOOST_TEST(record.used <= record.limit);
     BOOST_TEST(throttle.counters().stalls == 0U);
 }
