@@ -51,9 +51,9 @@ int try_for_a_moment(pthread_mutex_t& mutex) {
     return code;
 }
 
-// Whether the kernel would run this thread if it had a processor for it. The state follows the name, which may hold anything but ends
-// with the last parenthesis: proc(5).
-bool is_runnable(std::uint32_t tid) {
+// Whether a thread goes on by itself: it runs or would if it had a processor (R), or the kernel gets it a page (D). Nobody who holds a
+// lock of ours sleeps otherwise. The state follows the name, which may hold anything but ends with the last parenthesis: proc(5).
+bool goes_on(std::uint32_t tid) {
     char path[32];
     std::snprintf(path, sizeof path, "/proc/%u/stat", tid);
     const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -62,7 +62,9 @@ bool is_runnable(std::uint32_t tid) {
     if (length <= 0) return false;
     const std::string_view stat(text, static_cast<std::size_t>(length));
     const auto end_of_name = stat.rfind(") ");
-    return end_of_name != std::string_view::npos && stat.substr(end_of_name + 2).starts_with('R');
+    if (end_of_name == std::string_view::npos) return false;
+    const auto state = stat.substr(end_of_name + 2);
+    return state.starts_with('R') || state.starts_with('D');
 }
 
 void must(int code, const char* what) {
@@ -94,7 +96,8 @@ void RobustMutex::unlock() {
     assert(code == 0);
 }
 
-// On a machine with too much to do a holder may lose its processor for longer than our patience; that is no reason to give up.
+// On a machine with too much to do a holder may be without a processor, or without its memory, for longer than our patience; that is no
+// reason to give up.
 int RobustMutex::wait_patiently() {
     int code = ETIMEDOUT;
     for (int patience = 0; patience < kMostPatiences && code == ETIMEDOUT; ++patience) {
@@ -110,7 +113,7 @@ bool RobustMutex::holder_is_stuck() const {
         return static_cast<std::uint32_t>(__atomic_load_n(&mutex_.__data.__lock, __ATOMIC_RELAXED)) & FUTEX_TID_MASK;
     };
     const auto tid = holder();
-    return tid != 0 && !is_runnable(tid) && holder() == tid;
+    return tid != 0 && !goes_on(tid) && holder() == tid;
 }
 
 }  // namespace recto

@@ -18,8 +18,8 @@ public:
     RobustMutex(const RobustMutex&) = delete;
     RobustMutex& operator=(const RobustMutex&) = delete;
 
-    // `stalled` after 5 ms if the holder is stopped (a signal, a debugger), after 200 ms if it merely gets no processor; then it is not
-    // ours.
+    // `stalled` after 5 ms if the holder is stopped (a signal, a debugger), after 200 ms if it merely gets no processor or waits for
+    // memory; then it is not ours.
     [[nodiscard]] Locked lock();
     void unlock();
 

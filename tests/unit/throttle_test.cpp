@@ -1136,6 +1136,27 @@ BOOST_AUTO_TEST_CASE(a_holder_that_is_merely_slow_is_waited_for) {
     BOOST_TEST(ended_well(child));
 }
 
+BOOST_AUTO_TEST_CASE(a_holder_that_the_kernel_keeps_for_a_moment_is_waited_for) {
+    const Table t({policy("user", 100, 86'400s)});
+    auto throttle = t.open(boot_ticks());
+    auto* const inside = shared_memory<std::atomic<bool>>();
+    // The parent of a vfork() is in the state D until its child ends, as somebody is who waits for a page.
+    const auto child = in_child([&] {
+        const HookedTicks kept([&] {
+            *inside = true;
+            if (::vfork() == 0) {
+                ::usleep(50'000);
+                ::_exit(0);
+            }
+        });
+        static_cast<void>(t.open(kept).check(kFirst, kSomeone));
+    });
+    while (!*inside) std::this_thread::yield();
+    BOOST_CHECK(throttle.check(kFirst, kSomeone).outcome == Outcome::accepted);
+    BOOST_TEST(throttle.counters().stalls == 0U);
+    BOOST_TEST(ended_well(child));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(the_file)
