@@ -9,6 +9,7 @@ shared_memory=/dev/shm/recto-$(printf %s "$DATA" | sha256sum | cut -c 1-12)
 trap 'rm -rf -- "$scratch" "$shared_memory"' EXIT
 
 start_run() {
+    : >"$scratch/run.out"  # here and now: the one in the background may come late, and the last test's `ready` would be found
     etc/dev/run >"$scratch/run.out" 2>&1 &
     runner=$!
     trap 'kill -TERM "$runner" 2>/dev/null && wait "$runner" || true' EXIT
