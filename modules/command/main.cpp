@@ -11,6 +11,14 @@ using namespace recto;
 
 int code(ExitCode exit_code) { return static_cast<int>(exit_code); }
 
+// Also tells --help, which CLI11 throws too. A word that isn't known comes before what is missing because of it.
+ExitCode tell(const CLI::App& program, const CLI::ParseError& problem) {
+    const auto unknown = program.remaining(true);
+    const bool is_missing = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr;
+    if (is_missing && !unknown.empty()) return tell(program, CLI::ExtrasError({unknown.front()}));
+    return program.exit(problem) == 0 ? ExitCode::done : ExitCode::usage;
+}
+
 void add_commands(CLI::App& program, Operator& op) {
     add_check(program, op);
     add_show_config(program, op);
@@ -41,7 +49,7 @@ int main(int argc, char** argv) {
         program.parse(argc, argv);
         return code(ExitCode::done);
     } catch (const CLI::ParseError& problem) {
-        return program.exit(problem) == 0 ? code(ExitCode::done) : code(ExitCode::usage);
+        return code(tell(program, problem));
     } catch (const Stop& stop) {
         return code(stop.code);
     } catch (const std::exception& problem) {

@@ -189,6 +189,16 @@ BOOST_AUTO_TEST_CASE(wrong_usage_ends_with_64) {
     for (const auto& arguments : wrong) check_refused(arguments, kUsage, "--help");
 }
 
+BOOST_AUTO_TEST_CASE(a_word_that_is_not_known_is_named) {
+    check_refused({"chek"}, kUsage, "not expected: chek");
+    check_refused({"--verbose"}, kUsage, "not expected: --verbose");
+    check_refused({"log", "grpe", "x"}, kUsage, "not expected: grpe\n");
+    check_refused({"backup", "--quick"}, kUsage, "not expected: --quick");
+    check_refused({}, kUsage, "A subcommand is required");
+    check_refused({"log"}, kUsage, "A subcommand is required");
+    check_refused({"backup"}, kUsage, "FILE is required");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(data)
