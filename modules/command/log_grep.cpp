@@ -55,15 +55,23 @@ private:
     std::size_t bytes_ = 0;
 };
 
+[[noreturn]] void fail_to_find(const std::string& id, std::size_t files) {
+    const auto* const hint = id.size() < kShortest ? "; of an id, give six characters or more" : "";
+    fail("no line of " + counted_files(files) + " mentions " + id + hint);
+}
+
 void grep(Operator& op, const std::string& id) {
-    auto handlers = file_handlers(op.config());
-    handlers.push_back(nginx_access_log(op.config()));
     Story story(id);
-    const auto files = read_all(handlers, {}, [&](std::string_view line) { story.take(line); });
+    const auto take = [&](std::string_view line) { story.take(line); };
+    const auto files = read_all(file_handlers(op.config()), {}, take);
+    const auto nginx = read_all({nginx_access_log(op.config())}, {}, take);
 
     auto lines = story.lines();
-    if (files.read == 0 && files.failed == 0) fail("there is no log yet at " + op.config().log_file.string());
-    if (lines.empty()) fail("no line of " + std::to_string(files.read) + " files mentions " + id);
+    if (files.read + nginx.read + files.failed + nginx.failed == 0) fail("there is no log yet at " + op.config().log_file.string());
+    if (nginx.read + nginx.failed == 0)
+        std::fprintf(stderr, "recto: without nginx's lines: there is no %s; see [log] nginx_access\n",
+                     op.config().log_nginx_access.c_str());
+    if (lines.empty()) fail_to_find(id, files.read + nginx.read);
     sort_by_time(lines);
     const auto ink = Ink::of_standard_output();
     for (const auto& found : lines) std::puts(ink.line(found).c_str());

@@ -93,6 +93,8 @@ ReadFiles read_all(const std::vector<LogHandler>& handlers, TimePoint since, con
     return files;
 }
 
+std::string counted_files(std::size_t count) { return std::to_string(count) + (count == 1 ? " file" : " files"); }
+
 void sort_by_time(std::vector<FoundLine>& lines) {
     fill_times(lines);
     std::ranges::stable_sort(lines, {}, [](const FoundLine& found) { return *found.line.time; });

@@ -166,7 +166,7 @@ void slow(Operator& op, std::size_t count, const std::string& since) {
     if (requests.empty()) {
         if (files.failed > 0) throw Stop{ExitCode::failed};
         if (files.read == 0 && since.empty()) fail("there is no log yet at " + op.config().log_file.string());
-        std::printf("no slow request in %zu files\n", files.read);
+        std::printf("no slow request in %s\n", counted_files(files.read).c_str());
         return;
     }
     std::vector<TableRow> rows{{"TIME", "REQUEST", "TOTAL", "PHASES", "QUERIES", "TXID", ""}};

@@ -153,7 +153,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_found_is_said) {
         "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00000000000000000000000001\"}\n"
         "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00000000000000000000000002\"}\n");
     check_refused({"grep", "abcdef0000"}, kFailed, "abcdef00000000000000000000000001 and abcdef00000000000000000000000002");
-    check_refused({"grep", "abcde"}, kFailed, "mentions abcde");
+    check_refused({"grep", "abcde"}, kFailed, "mentions abcde; of an id, give six characters or more\n");
     fs::remove(log_file("recto.log.1"));
 }
 
@@ -173,6 +173,31 @@ BOOST_AUTO_TEST_CASE(a_site_that_has_no_log_yet_is_told_so) {
     BOOST_TEST(run({"level"}).status == kDone);
     BOOST_TEST(!fs::exists(folder / "run"));  // looking makes nothing
     BOOST_TEST(!fs::exists(folder / "logs"));
+}
+
+BOOST_AUTO_TEST_CASE(that_nginx_s_log_is_absent_is_said) {
+    const TemporaryFolder folder;
+    const auto access = (folder / "access.log").string();
+    replace_file(folder / "recto.ini", "[site]\ndata = " + folder.path().string() + "\n[log]\nnginx_access = " + access + "\n");
+    fs::create_directory(folder / "logs");
+    put(folder / "logs/recto.log", "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef0000\"}\n");
+    const auto run = [&](const std::string& id) {
+        auto command = Running::command({"grep", id});
+        command[2] = folder / "recto.ini";
+        return run_command(command);
+    };
+    const auto hint = "without nginx's lines: there is no " + access;
+    const auto found = run("abcdef");
+    BOOST_TEST(found.status == kDone);
+    BOOST_TEST(has(found.output, "abcdef0000"), found.output);
+    BOOST_TEST(has(found.errors, hint), found.errors);
+    const auto absent = run("fedcba");
+    BOOST_TEST(absent.status == kFailed);
+    BOOST_TEST(has(absent.errors, hint), absent.errors);
+    BOOST_TEST(has(absent.errors, "no line of 1 file mentions fedcba\n"), absent.errors);
+
+    put(access, "");
+    BOOST_TEST(run("abcdef").errors == "");
 }
 
 BOOST_AUTO_TEST_CASE(a_terminal_gets_colours_unless_it_does_not_want_them) {
