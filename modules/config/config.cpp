@@ -357,14 +357,17 @@ private:
             tell(line, begin + ": expected max_bytes of at least 4 times max_record (" + to_text(max_record) + ")");
     }
 
-    // Each would rotate it by limits of its own.
+    // Each handler would rotate it by limits of its own; of a database lines and a rotation would leave nothing.
     void check_log_files() {
-        std::map<std::filesystem::path, std::string> handlers{{config_.log_file, "[log]"}};
+        std::map<std::filesystem::path, std::string> files{{config_.store_file.lexically_normal(), "[store]"}};
+        const auto take = [&](const std::filesystem::path& file, const std::string& section, const Setting& setting) {
+            const auto [first, is_new] = files.emplace(file.lexically_normal(), "[" + section + "]");
+            if (!is_new) tell(setting, "is the file of " + first->second + " already");
+        };
+        take(config_.log_file, "log", setting_of(*find_option("log", "file")));
         for (const auto& [name, handler] : config_.handlers) {
-            if (!handler.file) continue;
             const auto section = std::string(kHandlerPrefix) + name;
-            const auto [first, is_new] = handlers.emplace(*handler.file, "[" + section + "]");
-            if (!is_new) tell(settings_.at(section + ".file"), "is the file of " + first->second + " already");
+            if (handler.file) take(*handler.file, section, settings_.at(section + ".file"));
         }
     }
 
