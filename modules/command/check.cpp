@@ -33,6 +33,7 @@ void add_check(CLI::App& program, Operator& op) {
         std::printf("%s is good: %zu scopes, %zu views changed\n", op.config_file.c_str(), config.throttle_scopes.size(),
                     config.views.size());
         print_scopes(config);
+        for (const auto& [logger, section] : config.loggers) warn_if_unknown_logger(logger);
     });
 }
 

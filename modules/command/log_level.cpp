@@ -1,7 +1,6 @@
 #include "log/levels.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 
 #include "command/commands.hpp"
@@ -9,7 +8,6 @@
 #include "log/line.hpp"
 #include "log/loggers.hpp"
 #include "site/owner.hpp"
-#include "util/text.hpp"
 
 namespace recto {
 namespace {
@@ -86,19 +84,9 @@ void print(const Levels& levels, const std::set<std::string>& loggers) {
     print_table(rows);
 }
 
-// It may be a logger of a program that uses our modules, so this is no error.
-void warn_if_unknown(const Levels& levels, const std::string& logger) {
-    const auto names = names_of(levels);
-    if (names.contains(logger)) return;
-    const std::vector<std::string_view> known(names.begin(), names.end());
-    const auto near = nearest(logger, known);
-    std::fprintf(stderr, "recto: warning: nothing of Recto logs to %s%s\n", printable(logger).c_str(),
-                 near.empty() ? "" : ("; did you mean " + std::string(near) + '?').c_str());
-}
-
 void change(Operator& op, const std::string& logger, const std::string& word) {
     const auto before = levels_of(op);
-    if (word != kDefault) warn_if_unknown(before, logger);
+    if (word != kDefault && !names_of(before).contains(logger)) warn_if_unknown_logger(logger);
     LogLevels::open(op.config().runtime_dir).set(logger, parse_level(word));
     print(levels_of(op), {logger});
     op.enter();

@@ -1,10 +1,15 @@
 #include "command/operator.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <vector>
 
 #include <sys/stat.h>
 
+#include "command/table.hpp"
+#include "log/loggers.hpp"
 #include "site/owner.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 
@@ -17,6 +22,15 @@ void warn_of_orphans(const std::string& file, std::int64_t orphans) {
     if (orphans == 0) return;
     std::fprintf(stderr, "recto: warning: %s: references to rows that aren't there: %ld; `PRAGMA foreign_key_check` lists them\n",
                  file.c_str(), orphans);
+}
+
+void warn_if_unknown_logger(const std::string& logger) {
+    std::vector<std::string_view> known;
+    for (const auto& [name, about] : kKnownLoggers) known.push_back(name);
+    if (std::ranges::find(known, logger) != known.end()) return;
+    const auto near = nearest(logger, known);
+    std::fprintf(stderr, "recto: warning: nothing of Recto logs to %s%s\n", printable(logger).c_str(),
+                 near.empty() ? "" : ("; did you mean " + std::string(near) + '?').c_str());
 }
 
 const LoadedConfig& Operator::loaded() {

@@ -27,6 +27,9 @@ struct Stop {
 // If a database has references to rows that aren't there. No reason to do without a copy.
 void warn_of_orphans(const std::string& file, std::int64_t orphans);
 
+// If none of our loggers is called so. A program that uses our modules may have one, so this is no error.
+void warn_if_unknown_logger(const std::string& logger);
+
 class Operator {
 public:
     std::filesystem::path config_file = "/etc/recto/recto.ini";

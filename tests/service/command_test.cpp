@@ -115,6 +115,12 @@ BOOST_AUTO_TEST_CASE(check_tells_every_mistake_with_its_line) {
     BOOST_TEST(split_list(result.errors, '\n').size() == std::size(mistakes) + 1, result.errors);
 }
 
+BOOST_AUTO_TEST_CASE(a_logger_that_nothing_logs_to_is_told) {
+    const auto result = Ini("[logger recto.cahce]\nlevel = debug\n[logger recto.store]\nlevel = debug\n").run("check");
+    BOOST_TEST(result.status == kDone);
+    BOOST_TEST(result.errors == "recto: warning: nothing of Recto logs to recto.cahce; did you mean recto.cache?\n");
+}
+
 BOOST_AUTO_TEST_CASE(no_command_and_no_worker_runs_on_a_bad_file) {
     const Ini ini("[cache]\ntimeout = 50sm\n");
     for (const auto* command : {"check", "show-config", "migrate", "routes"}) {
