@@ -139,13 +139,13 @@ void add_throttle(CLI::App& program, Operator& op) {
 
     auto* const explain_command = throttle->add_subcommand("explain", "Prints what one client has used in each scope, and what is left");
     const auto who = std::make_shared<std::string>();
-    explain_command->add_option("who", *who, "An address, a user's name, or a client as `show` and the log name it")->required();
+    explain_command->add_option("WHO", *who, "An address, a user's name, or a client as `show` and the log name it")->required();
     explain_command->final_callback([&op, who] { explain(op, *who); });
 
     auto* const reset_command = throttle->add_subcommand("reset", "Gives a client, or all clients of a scope, their whole limit back");
     auto* const which = reset_command->add_option_group("which");
     const auto scope = std::make_shared<std::string>();
-    which->add_option("what", *who, "As for explain; or a scope");
+    which->add_option("WHAT", *who, "As for explain; or a scope");
     which->add_option("--scope", *scope, "A scope of [throttle], also if a user has its name");
     which->require_option(1);
     reset_command->final_callback([&op, who, scope] { scope->empty() ? reset(op, *who) : reset_scope(op, *scope); });
