@@ -51,6 +51,16 @@ void RefusalNotes::add(const NotedRefusals& refusals) {
     slot.count.store(before + refusals.count, std::memory_order_release);
 }
 
+void RefusalNotes::end(const ClientKey& client, std::uint64_t now) {
+    for (auto& slot : slots_)
+        if (is_used(slot) && slot.client.bytes() == client.bytes()) slot.until = std::min(slot.until, now);
+}
+
+void RefusalNotes::end(std::uint32_t scope, std::uint64_t now) {
+    for (auto& slot : slots_)
+        if (is_used(slot) && slot.scope == scope) slot.until = std::min(slot.until, now);
+}
+
 RefusalSlot& RefusalNotes::slot_for(const NotedRefusals& refusals) {
     const auto own = slots_.subspan(1);
     if (const auto found = std::ranges::find_if(own, [&](const RefusalSlot& slot) { return is_of(slot, refusals); }); found != own.end())

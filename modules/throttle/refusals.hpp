@@ -41,6 +41,11 @@ public:
 
     [[nodiscard]] bool any() const;
     void add(const NotedRefusals& refusals);
+
+    // A client, or all of a scope, are let in again before the time that was noted.
+    void end(const ClientKey& client, std::uint64_t now);
+    void end(std::uint32_t scope, std::uint64_t now);
+
     [[nodiscard]] std::vector<NotedRefusals> all() const;
 
     // And forgets them. Due: no longer refused and begun ten seconds ago, or begun ten minutes ago.

@@ -345,16 +345,29 @@ bool Throttle::Table::reset(const Client& client) {
         if (!counts(scope, place.user)) continue;
         if (const auto spot = find(scope, place)) way(scope, place.user, spot->set, spot->index).forget();
     }
+    RefusalNotes(stripe(place.stripe).refusals).end(ClientKey(client), ticks_.now());
     return true;
 }
 
 bool Throttle::Table::reset(std::string_view scope) {
-    if (const auto there = position(scope))
+    if (const auto there = position(scope)) {
         for (const bool user : {false, true}) {
             visit(*there, user, [](const Way& record) { record.forget(); });
             forget_floors(*there, user);
         }
+        end_refusals(*there);
+    }
     return !is_being_replaced();  // else perhaps before we came to its last record
+}
+
+void Throttle::Table::end_refusals(Position scope) {
+    for (std::size_t i = 0; i < layout_.stripes(); ++i) {
+        RefusalNotes notes(stripe(i).refusals);
+        if (!notes.any()) continue;
+        const Guard guard(stripe(i));
+        guard.require();
+        notes.end(static_cast<std::uint32_t>(scope), ticks_.now());
+    }
 }
 
 void Throttle::Table::forget_floors(Position scope, bool user) {

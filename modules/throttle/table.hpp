@@ -84,6 +84,7 @@ private:
     void charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost);
     void evict(Position scope, const Spot& spot, const Place& place);
     void forget_floors(Position scope, bool user);
+    void end_refusals(Position scope);
 
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] std::chrono::seconds wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const;

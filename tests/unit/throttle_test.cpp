@@ -770,6 +770,22 @@ BOOST_AUTO_TEST_CASE(a_long_refusal_is_told_every_ten_minutes_and_a_short_one_af
     BOOST_TEST((told[0].scope == "day" && told[0].retry_after == 85'800s));
 }
 
+BOOST_AUTO_TEST_CASE(the_refusals_of_a_client_or_a_scope_end_when_it_is_reset) {
+    for (const bool whole_scope : {false, true}) BOOST_TEST_CONTEXT(whole_scope) {
+            OneClock t({policy("day", 1, 86'400s), policy("other", 0, 86'400s)});
+            BOOST_TEST(t.accepts(kSomeone, {0}));
+            BOOST_TEST(!t.accepts(kSomeone, {0}));
+            BOOST_TEST(!t.accepts(at("192.0.2.8"), {1}));
+            BOOST_TEST(t.throttle.refusals().size() == 2U);
+            whole_scope ? t.throttle.reset(Throttle::Scope{0}) : t.throttle.reset(kSomeone);
+            t.clock.tick += 10 * kSecond;
+            const auto told = t.throttle.take_refusals();
+            BOOST_REQUIRE_EQUAL(told.size(), 1U);
+            BOOST_TEST((told[0].scope == "day" && told[0].retry_after == 0s));
+            BOOST_TEST(t.throttle.refusals().at(0).retry_after > 0s);  // nobody gave that one its limit back
+        }
+}
+
 BOOST_AUTO_TEST_CASE(clients_are_named_as_they_are_counted_and_too_many_come_together) {
     OneClock t({policy("user", 0, 60s)});
     for (const auto& client : {at("2001:db8::1"), at("2001:DB8::2"), user(12), at("nonsense")}) BOOST_TEST(!t.accepts(client));
