@@ -16,7 +16,8 @@ make_tree() {
 
 test_every_file_is_in_its_place() {
     make_tree
-    for path in bin/recto lib/recto/recto.fcgi lib/sysusers.d/recto.conf share/doc/recto/README.md share/recto/www/static/favicon.svg \
+    for path in bin/recto lib/recto/recto.fcgi lib/sysusers.d/recto.conf share/doc/recto/README.md \
+        share/doc/recto/etc/doc/{caching,logging,throttling}.md share/recto/www/static/favicon.svg \
         share/recto/nginx/fastcgi.conf $(printf 'lib/systemd/system/%s ' $names); do
         [ -s "$root/usr/local/$path" ] || { echo "absent: $path"; return 1; }
     done
