@@ -1,6 +1,9 @@
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 #include "command/commands.hpp"
+#include "command/log_lines.hpp"
 #include "command/table.hpp"
 
 namespace recto {
@@ -24,12 +27,23 @@ void print_scopes(const Config& config) {
                 static_cast<double>(memory_of(options).bytes) / (1 << 20), options.folder.c_str(), options.clients, options.users);
 }
 
+// `file = /var/log/recto` for a file in it. No worker could start; what isn't there yet, a worker makes.
+void refuse_folders(const Config& config) {
+    for (const auto& handler : file_handlers(config)) {
+        std::error_code unseen;
+        if (!std::filesystem::is_directory(handler.file, unseen)) continue;
+        std::fprintf(stderr, "recto: the log %s is a folder, give a file\n", handler.file.c_str());
+        throw Stop{ExitCode::bad_configuration};
+    }
+}
+
 }  // namespace
 
 void add_check(CLI::App& program, Operator& op) {
     auto* const check = program.add_subcommand("check", "Reads the configuration; prints every mistake in it, and what the limits take");
     check->final_callback([&op] {
         const auto& config = op.config();
+        refuse_folders(config);
         std::printf("%s is good: %zu scopes, %zu views changed\n", op.config_file.c_str(), config.throttle_scopes.size(),
                     config.views.size());
         print_scopes(config);

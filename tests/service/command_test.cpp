@@ -121,6 +121,16 @@ BOOST_AUTO_TEST_CASE(a_logger_that_nothing_logs_to_is_told) {
     BOOST_TEST(result.errors == "recto: warning: nothing of Recto logs to recto.cahce; did you mean recto.cache?\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_folder_is_no_log) {
+    const TemporaryFolder folder;
+    for (const auto* option : {"[log]\nfile = ", "[handler own]\nfile = "}) {
+        const auto result = Ini(option + folder.path().string() + '\n').run("check");
+        BOOST_TEST(result.status == kBadConfiguration);
+        BOOST_TEST(result.output == "");
+        BOOST_TEST(result.errors == "recto: the log " + folder.path().string() + " is a folder, give a file\n");
+    }
+}
+
 BOOST_AUTO_TEST_CASE(no_command_and_no_worker_runs_on_a_bad_file) {
     const Ini ini("[cache]\ntimeout = 50sm\n");
     for (const auto* command : {"check", "show-config", "migrate", "routes"}) {
