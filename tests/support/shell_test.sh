@@ -1,5 +1,5 @@
 # shell_test.sh - sourced by the test scripts of tests/service: each function test_… is a case, run in a subshell that stops at the
-# first command that fails. `run_tests` runs them all and prints a line `ok - NAME` or `not ok - NAME` for each.
+# first command that fails, and names it. `run_tests` runs them all and prints a line `ok - NAME` or `not ok - NAME` for each.
 #
 # $scratch is a folder of this script alone, removed at the end; $BUILD is absolute.
 set -u
@@ -13,7 +13,7 @@ trap 'exit 130' INT TERM
 run_tests() {
     local name status all=0
     for name in $(declare -F | sed -n 's/^declare -f test_//p'); do
-        (set -e; "test_$name") >"$scratch/output" 2>&1
+        (set -eE; trap 'echo "line $LINENO failed: $BASH_COMMAND" >&2' ERR; "test_$name") >"$scratch/output" 2>&1
         status=$?
         if [ "$status" = 0 ]; then
             echo "ok - $name"
