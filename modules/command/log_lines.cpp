@@ -82,9 +82,7 @@ ReadFiles read_all(const std::vector<LogHandler>& handlers, TimePoint since, con
         }
     };
     for (const auto& handler : handlers) {
-        std::vector<OpenedLog> logs;
-        attempt([&] { logs = open_logs(handler); });
-        for (const auto& log : logs) {
+        for (const auto& log : open_logs(handler)) {
             if (!was_written_since(log, since)) continue;
             ++files.read;
             attempt([&] { read_lines(log, take); });

@@ -77,16 +77,25 @@ void read_packed(const OpenedLog& log, const LineTaker& take) {
     lines.finish(take);
 }
 
+OpenedLog opened(const fs::path& name) {
+    try {
+        return {name, open_log(name)};
+    } catch (const std::exception&) {
+        return {name, {}, std::current_exception()};
+    }
+}
+
 // The names may move on while we open them.
 std::vector<OpenedLog> open_names(const LogHandler& handler) {
     std::vector<OpenedLog> logs;
     for (const auto& name : files_of(handler))
-        if (auto fd = open_log(name)) logs.push_back({name, std::move(fd)});
+        if (auto log = opened(name); log.fd || log.problem) logs.push_back(std::move(log));
     return logs;
 }
 
 bool have_their_names(const std::vector<OpenedLog>& logs, const LogHandler& handler) {
     const auto is_named = [](const OpenedLog& log, const fs::path& name) {
+        if (log.problem) return log.path == name;
         const auto status = status_of(log);
         return log.path == name && id_of(name) == FileId(status.st_dev, status.st_ino);
     };
@@ -149,6 +158,7 @@ std::vector<fs::path> current_files(const LogHandler& handler) {
 }
 
 void read_lines(const OpenedLog& log, const LineTaker& take) {
+    if (log.problem) std::rethrow_exception(log.problem);
     log.path.extension() == ".gz" ? read_packed(log, take) : read_plain(log, take);
 }
 

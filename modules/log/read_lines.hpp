@@ -1,13 +1,14 @@
 // read_lines.hpp - the lines of a log: of the files being written and of their backups, plain or gzip'ed (files.hpp has their names).
 //
-// Errors:   open_log() and open_logs() throw std::system_error or std::runtime_error for a file that can't be opened, read_lines() for one
-//           that can't be read to its end; both name it. Files that aren't there are no error.
+// Errors:   open_log() throws std::system_error or std::runtime_error for a file that can't be opened, read_lines() for one that
+//           open_logs() could not open or that can't be read to its end; they name it. Files that aren't there are no error.
 // Threads:  one object a thread.
 // Limits:   a line of more than 2 MB is cut there, twice the longest that the log writes. A gzip'ed file is unpacked member by member; one
 //           that takes more than 1 GB unpacked can't be read (ours take 1 MB).
 #pragma once
 
 #include <cstddef>
+#include <exception>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -49,6 +50,7 @@ using FileId = std::pair<dev_t, ino_t>;
 struct OpenedLog {
     std::filesystem::path path;  // its name then
     UniqueFd fd;
+    std::exception_ptr problem = {};  // why it isn't open
 };
 
 // All files of a handler in the order of files_of(): each once and all of them, also while they are rotated.

@@ -135,6 +135,26 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_read_is_named) {
     BOOST_CHECK_THROW(lines_of(file), std::system_error);
 }
 
+BOOST_AUTO_TEST_CASE(one_that_cannot_be_opened_hides_no_other) {
+    const TemporaryFolder folder;
+    put(folder / "recto.log", "three\n");
+    fs::create_directory(folder / "recto.log.1");
+    put(folder / "recto.log.2", "one\ntwo\n");
+    Lines lines;
+    std::size_t failed = 0;
+    for (const auto& log : open_logs({.file = folder / "recto.log"})) {
+        try {
+            read_lines(log, [&](std::string_view line) { lines.emplace_back(line); });
+        } catch (const std::runtime_error& problem) {
+            BOOST_TEST(std::string(problem.what()).find("recto.log.1") != std::string::npos, problem.what());
+            ++failed;
+        }
+    }
+    BOOST_TEST(failed == 1u);
+    const Lines expected{"one", "two", "three"};
+    BOOST_TEST(lines == expected, boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(no_file_and_no_folder_are_no_lines) {
     const TemporaryFolder folder;
     BOOST_TEST(lines_of(folder / "recto.log").empty());
