@@ -32,19 +32,23 @@ struct stat status_of(int fd) {
 
 bool is_earlier(const timespec& a, const timespec& b) { return std::tie(a.tv_sec, a.tv_nsec) < std::tie(b.tv_sec, b.tv_nsec); }
 
-// Where the last lines begin. The newline at the very end ends one of them.
+// Where the last lines begin, or those that are within reach. The newline at the very end ends one of them.
 off_t begin_of_last(int fd, std::size_t lines) {
     const auto size = status_of(fd).st_size;
     std::string buffer(kChunk, '\0');
     std::size_t newlines = 0;
+    auto first = size;
     for (auto end = size; end > 0 && size - end < kFarthestBack;) {
         const auto begin = std::max<off_t>(0, end - static_cast<off_t>(kChunk));
         const auto count = read_at(fd, buffer.data(), static_cast<std::size_t>(end - begin), begin);
-        for (auto i = count; i > 0; --i)
-            if (buffer[i - 1] == '\n' && newlines++ == lines) return begin + static_cast<off_t>(i);
+        for (auto i = count; i > 0; --i) {
+            if (buffer[i - 1] != '\n') continue;
+            first = begin + static_cast<off_t>(i);
+            if (newlines++ == lines) return first;
+        }
         end = begin;
     }
-    return size < kFarthestBack ? 0 : size;
+    return size < kFarthestBack ? 0 : first;
 }
 
 }  // namespace

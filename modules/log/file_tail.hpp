@@ -20,7 +20,7 @@ namespace recto {
 
 class FileTail {
 public:
-    // Begins with the last lines there are.
+    // Begins with the last lines there are, in the last 16 MB.
     FileTail(std::filesystem::path file, std::size_t last_lines);
 
     // Takes the lines that are new since the last call.

@@ -69,6 +69,18 @@ BOOST_FIXTURE_TEST_CASE(it_begins_with_the_last_lines, Followed) {
     }
 }
 
+BOOST_FIXTURE_TEST_CASE(of_more_than_16_mb_come_as_many_last_lines_as_are_within, Followed) {
+    const std::string line(1023, 'x');
+    std::string text;
+    for (int i = 0; i < 20'000; ++i) text += line + '\n';
+    put(file, text);
+    FileTail tail(file, 100'000);
+    (void)taken(tail);
+    BOOST_TEST(lines.size() > 16'000u);
+    BOOST_TEST(lines.size() < 17'000u);
+    BOOST_TEST(lines.front() == line);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_line_is_taken_when_it_has_ended, Followed) {
     put(file, "one\ntw");
     FileTail tail(file, 10);
