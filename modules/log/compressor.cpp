@@ -51,6 +51,13 @@ std::string read_member(int fd, const fs::path& path) {
     return bytes;
 }
 
+// What wasn't put in place would take the log's room, on a full disk above all.
+struct Unfinished {
+    fs::path path;
+
+    ~Unfinished() { ::unlink(path.c_str()); }
+};
+
 // A rename is on the disk when the folder is.
 void sync_folder(const fs::path& folder) {
     const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -93,9 +100,9 @@ bool Compressor::compress_all(const std::stop_token& stop) {
     if (std::ranges::none_of(backups_of(file_), is_due)) return true;
     const auto lock = FileLock::attempt(beside(".gz.lock"), FileLock::Mode::exclusive);
     if (!lock) return false;
+    const Unfinished unfinished{beside(".gz.new")};
     for (const auto& backup : backups_of(file_))
         if (!stop.stop_requested() && is_due(backup)) compress(backup.path, stop);
-    ::unlink(beside(".gz.new").c_str());
     return true;
 }
 

@@ -1,6 +1,7 @@
 #define BOOST_TEST_MODULE log_space
 #include <csignal>
 #include <cstdlib>
+#include <random>
 
 #include <fcntl.h>
 #include <sched.h>
@@ -148,6 +149,25 @@ BOOST_AUTO_TEST_CASE(a_full_disk_costs_exactly_the_lines_that_the_gaps_tell) {
         require(!events.empty() && events[0].at("ev").as_string() == "log.gap", "the first line is no gap");
         require(events[0].at("data").at("lost").as_int64() > 1000, "the gap is too small");
         for (const auto& line : all_lines(file)) require(event_of(line).is_object(), "a line is torn");
+    });
+}
+
+BOOST_AUTO_TEST_CASE(a_backup_that_cannot_be_compressed_takes_no_room_from_the_log) {
+    const TemporaryFolder folder, elsewhere;
+    with_small_disk(folder.path(), "1m", [&] {
+        const ErrorOutput redirected(elsewhere / "stderr");
+        const auto file = folder / "recto.log";
+        std::string noise(700'000, '\0');
+        std::ranges::generate(noise, [random = std::minstd_rand()]() mutable { return static_cast<char>(random() >> 8); });
+        write_text(backup(file, 2), noise);
+        const LogSession session(log_to({.file = file, .compress = true}));
+        require(eventually([&] { return read_file(elsewhere / "stderr").find("not compressed") != std::string::npos; }), "it fits");
+        require(!fs::exists(folder / ".recto.log.gz.new"), "what was made of it is still there");
+        require(eventually([&] {
+                    log_event("again");
+                    return count_of(file, "again") > 0;
+                }),
+                "nothing is written");
     });
 }
 
