@@ -4,6 +4,7 @@
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
+#include "command/table.hpp"
 
 namespace recto {
 namespace {
@@ -43,7 +44,8 @@ public:
     [[nodiscard]] std::vector<FoundLine> lines() const {
         if (const auto exact = of_id_.find(id_); exact != of_id_.end()) return exact->second;
         if (of_id_.size() > 1)
-            fail("several requests begin with " + id_ + ", such as " + of_id_.begin()->first + " and " + of_id_.rbegin()->first);
+            fail("several requests begin with " + id_ + ", such as " + printable(of_id_.begin()->first) + " and " +
+                 printable(of_id_.rbegin()->first));
         return of_id_.empty() ? std::vector<FoundLine>() : of_id_.begin()->second;
     }
 

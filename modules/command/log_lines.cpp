@@ -26,7 +26,7 @@ void fill_times(std::vector<FoundLine>& lines) {
 
 bool is_same(const FoundLine& a, const FoundLine& b) {
     return a.line.pid && a.line.tid && a.line.time == b.line.time && a.line.pid == b.line.pid && a.line.tid == b.line.tid &&
-           a.line.event == b.line.event && a.line.text == b.line.text;
+           a.line.event == b.line.event && a.line.data == b.line.data && a.line.text == b.line.text;
 }
 
 // A part of a line and the number of its colour (ECMA-48, Select Graphic Rendition).

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kDefaultTop = 20;
 constexpr std::size_t kMaxHung = 10'000;
+constexpr auto kMostMs = std::numeric_limits<std::int64_t>::max() / 1000;
 constexpr std::string_view kSlow = "request.slow";
 constexpr std::string_view kHung = "request.hung";
 
@@ -76,7 +78,7 @@ SlowRequest request_of(const LogLine& line) {
     std::vector<std::string> words{text_in(data, "method"), text_in(data, "view"), text_in(data, "status")};
     std::erase(words, "");
     request.request = join(words, " ");
-    request.us = number_in(data, "us").value_or(number_in(data, "ms").value_or(0) * 1000);
+    request.us = number_in(data, "us").value_or(std::clamp(number_in(data, "ms").value_or(0), -kMostMs, kMostMs) * 1000);
     request.phases = phases_in(data);
     request.queries = queries_in(data);
     return request;
@@ -86,7 +88,7 @@ SlowRequest request_of(const LogLine& line) {
 std::string shown(const SlowRequest& request) {
     std::vector<std::string> parts;
     for (const auto& [name, us] : request.phases)
-        if (us * 100 >= request.us && us > 0) parts.push_back(name + ' ' + shown(us));
+        if (us >= request.us / 100 && us > 0) parts.push_back(name + ' ' + shown(us));
     return join(parts, ", ");
 }
 
@@ -94,7 +96,7 @@ std::string shown(TimePoint time) {
     const auto seconds = micros(time) / 1'000'000;
     tm parts{};
     ::gmtime_r(&seconds, &parts);
-    char text[sizeof "2026-11-22 20:30:16"];
+    char text[sizeof "10000-01-01 20:30:16"];  // parse_log_time() comes no further than an offset behind 9999
     std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &parts);
     return text + ('.' + std::to_string(1000 + micros(time) / 1000 % 1000).substr(1)) + 'Z';
 }

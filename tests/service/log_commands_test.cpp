@@ -144,6 +144,22 @@ BOOST_AUTO_TEST_CASE(the_story_is_in_order_over_files_formats_and_backups) {
     for (const auto* name : {"recto.log.1", "recto.log.2", "recto.log.3", "all.log.1", "nginx-access.log.1"}) fs::remove(log_file(name));
 }
 
+BOOST_AUTO_TEST_CASE(only_what_says_the_same_is_shown_once) {
+    const std::string id = "00112233445566778899aabbccddee00";
+    const auto verbose = [&](const std::string& data) {
+        return "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"twice\",\"data\":" + data + ",\"txid\":\"" + id + "\"}\n";
+    };
+    put(log_file("recto.log.1"), verbose(R"({"row":1})") + verbose(R"({"row":2})"));
+    put(log_file("all.log.1"),
+        "{\"time\":\"2026-01-01T10:00:00.000001Z\",\"level\":\"info\",\"logger\":\"recto\",\"pid\":7,\"tid\":8,\"ev\":\"twice\","
+        "\"data\":{\"row\":2},\"txid\":\"" +
+            id + "\"}\n");
+    const auto story = output_of({"grep", id});
+    BOOST_TEST(count(story, R"({"row":1})") == 1u, story);
+    BOOST_TEST(count(story, R"({"row":2})") == 1u, story);
+    for (const auto* name : {"recto.log.1", "all.log.1"}) fs::remove(log_file(name));
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_found_is_said) {
     check_refused({"grep", "ffffffffffffffffffffffffffffffff"}, kFailed, "mentions ffffffffffffffffffffffffffffffff");
     check_refused({"grep"}, kUsage, "TXID");
@@ -154,6 +170,13 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_found_is_said) {
         "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00000000000000000000000002\"}\n");
     check_refused({"grep", "abcdef0000"}, kFailed, "abcdef00000000000000000000000001 and abcdef00000000000000000000000002");
     check_refused({"grep", "abcde"}, kFailed, "mentions abcde; of an id, give six characters or more\n");
+    fs::remove(log_file("recto.log.1"));
+
+    // No line of ours, but the file is what it is; `\\u001b` is an ESC once it is read.
+    put(log_file("recto.log.1"),
+        "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00\\u001b]0;one\"}\n"
+        "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00\\u001b]0;two\"}\n");
+    check_refused({"grep", "abcdef"}, kFailed, "abcdef00?]0;one and abcdef00?]0;two");
     fs::remove(log_file("recto.log.1"));
 }
 
@@ -391,6 +414,23 @@ BOOST_AUTO_TEST_CASE(the_slowest_come_first_with_what_took_the_time) {
     check_refused({"slow", "--top", "0"}, kUsage, "--top");
     fs::remove(log_file("recto.log.1"));
     BOOST_TEST(has(output_of({"slow"}), "no slow request"));
+}
+
+BOOST_AUTO_TEST_CASE(numbers_that_no_clock_tells_are_no_harm) {
+    const auto event = [](const std::string& time, const std::string& data, const std::string& ev) {
+        return time + " 7 8 {\"ev\":\"" + ev + "\",\"data\":" + data + ",\"txid\":\"of-" + ev + "\"}\n";
+    };
+    put(log_file("recto.log.1"),
+        event("9999-12-31 23:59:59.999999-99:00", R"({"view":"late","us":9000000000000000000,"phases":{"store":9000000000000000000}})",
+              "request.slow") +
+            event("1970-01-01 00:00:00.000000Z", R"({"view":"early","us":-9000000000000000000})", "request.slow") +
+            event("2026-01-01 10:00:00.000000Z", R"({"view":"hung","ms":9000000000000000000})", "request.hung"));
+    const auto table = output_of({"slow"});
+    BOOST_TEST(has(table, "10000-01-05 02:59:59.999Z  late"), table);
+    BOOST_TEST(has(table, "store 9000000000000.00 s"), table);
+    BOOST_TEST(has(table, "hung"), table);
+    BOOST_TEST(has(table, "early"), table);
+    fs::remove(log_file("recto.log.1"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
