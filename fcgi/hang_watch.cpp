@@ -27,11 +27,24 @@ constexpr int kOwnFrames = 2;  // the handler's and that of its return
 // Not SIGRTMIN itself: programs that use one real-time signal use that.
 int stack_signal() { return SIGRTMIN + 1; }
 
-void set_blocked(int how) {
+sigset_t stack_signals() {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, stack_signal());
+    return set;
+}
+
+void set_blocked(int how) {
+    const auto set = stack_signals();
     ::pthread_sigmask(how, &set, nullptr);
+}
+
+// What came since it is blocked. This thread's desk may be gone when it lets signals in again.
+void forget_late_signals() {
+    const auto set = stack_signals();
+    const timespec at_once{};
+    while (::sigtimedwait(&set, nullptr, &at_once) > 0) {
+    }
 }
 
 std::int64_t coarse_milliseconds() {
@@ -106,12 +119,12 @@ HangWatch::Desk::Desk(HangWatch& watch) : watch_(watch), thread_(::pthread_self(
     watch_.desks_.push_back(this);
 }
 
-// A signal that is late stays with the thread until it ends.
 HangWatch::Desk::~Desk() {
     if (watch_.limit_ == 0ms) return;
     set_blocked(SIG_BLOCK);
     const std::lock_guard lock(watch_.mutex_);
     std::erase(watch_.desks_, this);
+    forget_late_signals();
 }
 
 // True when the thread has answered: within moments, unless it is in the kernel for good.

@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <csignal>
 #include <future>
 #include <vector>
 
@@ -125,6 +126,23 @@ BOOST_AUTO_TEST_CASE(what_a_thread_waits_for_goes_on_after_it_was_looked_at) {
     }
     BOOST_TEST(other.get());
     BOOST_TEST(byte == 'x');
+}
+
+// The signal came when its desk was going; the thread has another one now.
+BOOST_AUTO_TEST_CASE(a_late_signal_means_no_desk_that_comes_after) {
+    HangWatch watch(1h);
+    const auto number = SIGRTMIN + 1;
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, number);
+    {
+        HangWatch::Desk desk(watch);
+        ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+        BOOST_REQUIRE(::pthread_sigqueue(::pthread_self(), number, {.sival_ptr = &desk}) == 0);
+    }
+    sigset_t pending;
+    ::sigpending(&pending);
+    BOOST_TEST(::sigismember(&pending, number) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_limit_of_zero_watches_nobody) {
