@@ -47,7 +47,8 @@ void signal_event(int fd) noexcept {
     (void)!::write(fd, &one, sizeof one);
 }
 
-// Handlers run on the program's own threads. The signals of a crash are for the thread that crashes.
+// Handlers run on the program's own threads, and none while one of ours waits for bytes: a socket with a timeout ends that wait for good
+// (signal(7)), and libfcgi takes it for the connection's end. The signals of a crash are for the thread that crashes.
 class WithSignalsBlocked {
 public:
     WithSignalsBlocked() {
@@ -390,7 +391,10 @@ std::optional<Request> Server::Loop::read_request(Slot& slot) {
     const auto limit = slot.arrived.content_length.value_or(options_.max_body.bytes);
     const auto read_until = Clock::now() + options_.io_timeout;
     slot.read_until = read_until;
+    std::optional<WithSignalsBlocked> undisturbed;
+    if (slot.arrived.state == Arrival::large_body) undisturbed.emplace();
     const bool is_whole = slot.connection.read_body(request->body, limit);
+    undisturbed.reset();
     slot.read_until = Time::max();
 
     const auto size = request->body.size();
@@ -454,7 +458,11 @@ bool Server::Loop::deliver_and_close(Slot& slot) {
 
 bool Server::Loop::write_response(Slot& slot) {
     const bool with_body = !slot.is_head && may_have_body(slot.response->status);
-    if (!slot.connection.write(slot.head, with_body ? slot.response->body() : std::string_view())) return false;
+    const auto body = with_body ? slot.response->body() : std::string_view();
+    std::optional<WithSignalsBlocked> undisturbed;
+    if (!slot.connection.fits(slot.head.size() + body.size())) undisturbed.emplace();
+    if (!slot.connection.write(slot.head, body)) return false;
+    undisturbed.reset();
     ++counters_.answered;
     slot.exchange.answered(*slot.response);
     return true;

@@ -15,8 +15,10 @@
 #include <thread>
 
 #include "fcgi/record.hpp"
+#include "log/log.hpp"
 #include "tests/support/fastcgi_client.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "util/file.hpp"
 
 using namespace recto;
 using namespace std::chrono_literals;
@@ -500,6 +502,31 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_blocks_no_event_thread) {
     BOOST_TEST(median_of_quick_requests(server).count() < 50);
     deaf.clear();
     BOOST_TEST(becomes_true([&] { return server.counts().aborted == 3u; }));
+}
+
+// The signal that asks a thread for its stack ends a system call on a socket that has a timeout (signal(7)).
+BOOST_AUTO_TEST_CASE(a_request_that_is_logged_as_hung_goes_on_also_in_the_middle_of_its_bytes) {
+    const TemporaryFolder folder;
+    const LogSession session(log_to({.file = folder / "recto.log"}));
+    const auto hung = [&, seen = std::size_t{0}]() mutable {
+        const auto log = read_file(folder / "recto.log");
+        const auto found = log.find("request.hung", seen);
+        if (found != std::string::npos) seen = found + 1;
+        return found != std::string::npos;
+    };
+    RunningServer server(with([](auto& o) { o.threads = 1, o.pool = 1, o.hang = 100ms; }));
+    auto client = server.client();
+
+    const auto body = TestExchange::large_body(500'000);
+    const auto request = fastcgi_request(post_params("/echo", body.size()), body);
+    BOOST_TEST(client.send(request.substr(0, request.size() / 2)));
+    BOOST_TEST(becomes_true(hung));
+    BOOST_TEST(client.send(request.substr(request.size() / 2)));
+    check_answer(client.receive(), 200, body);
+
+    BOOST_TEST(client.send(fastcgi_request(get_params("/large", "2000000"))));
+    BOOST_TEST(becomes_true(hung));
+    check_answer(client.receive(), 200, TestExchange::large_body(2'000'000));
 }
 
 BOOST_AUTO_TEST_CASE(small_answers_that_nobody_reads_block_no_event_thread_either) {
