@@ -259,8 +259,10 @@ private:
 
     std::map<std::string, Level> changed_levels() {
         if (!levels_) return {};
-        generation_ = levels_->generation();
-        return levels_->all();
+        const auto generation = levels_->generation();  // before them: what comes between is read again
+        auto levels = levels_->all();
+        generation_ = generation;
+        return levels;
     }
 
     void watch_levels(const std::stop_token& stop) {
@@ -268,8 +270,17 @@ private:
         std::unique_lock lock(mutex_);
         while (!stop.stop_requested()) {
             woken_.wait_for(lock, stop, kInterval, [] { return false; });
-            if (levels_->generation() != generation_) replace_routes(new Routes(options_, changed_levels()));
+            if (levels_->generation() != generation_) follow_levels();
         }
+    }
+
+    // Where they can't be read (no descriptor is free), those before hold, and it is tried again.
+    void follow_levels() try {
+        replace_routes(new Routes(options_, changed_levels()));
+        if (std::exchange(is_behind_, false)) log_message(Level::info, "the changed levels are read", "recto.log");
+    } catch (const std::exception& problem) {
+        if (!std::exchange(is_behind_, true))
+            log_message(Level::warning, std::string("the changed levels can't be read: ") + problem.what(), "recto.log");
     }
 
     LogOptions options_;  // the names of files without `%i`
@@ -277,6 +288,7 @@ private:
     std::optional<LogLevels> levels_;
     std::optional<LogCounters> counters_;
     std::uint64_t generation_ = 0;
+    bool is_behind_ = false;
     std::vector<boost::shared_ptr<Sink>> sinks_;
     std::mutex mutex_;
     std::condition_variable_any woken_;

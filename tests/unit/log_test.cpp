@@ -155,6 +155,41 @@ BOOST_AUTO_TEST_CASE(a_level_changes_while_processes_run_and_back) {
     BOOST_TEST(eventually([] { return !log_enabled(Level::debug, "recto.cache") && log_enabled(Level::info, "recto"); }, 5s));
 }
 
+// As in a process that is out of file descriptors, because of more clients than it may have, say.
+BOOST_AUTO_TEST_CASE(a_level_that_cannot_be_read_yet_is_read_later) {
+    const TemporaryFolder folder;
+    auto options = log_to({.file = folder / "recto.log"});
+    options.runtime_dir = folder / "run";
+    const auto change_level = [&] {
+        rlimit files{};
+        ::getrlimit(RLIMIT_NOFILE, &files);
+        files.rlim_cur = files.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        LogLevels::open(folder / "run").set("recto", Level::debug);
+    };
+    const auto status = exit_status(in_child([&] {
+        const LogSession session(options);
+        const UniqueFd log(::open((folder / "recto.log").c_str(), O_RDONLY | O_CLOEXEC));
+        const auto has_complained = [&] {
+            char text[4096];
+            const auto size = ::pread(log.get(), text, sizeof text, 0);
+            return size > 0 && std::string_view(text, static_cast<std::size_t>(size)).find("levels") != std::string_view::npos;
+        };
+        rlimit files{};
+        ::getrlimit(RLIMIT_NOFILE, &files);
+        const rlimit none{0, files.rlim_max};
+        ::setrlimit(RLIMIT_NOFILE, &none);
+        if (exit_status(in_child(change_level)) != 0) throw std::runtime_error("the level can't be changed");
+        if (!wait_for(10s, has_complained)) throw std::runtime_error("nothing was told");
+        if (log_enabled(Level::debug)) throw std::runtime_error("it was read all the same");
+        ::setrlimit(RLIMIT_NOFILE, &files);
+        if (!wait_for(10s, [&] { return lines_of(read_file(folder / "recto.log")).size() == 2; })) throw std::runtime_error("not told");
+        if (!log_enabled(Level::debug)) throw std::runtime_error("it was never read");
+    }));
+    BOOST_TEST(status == 0);
+    BOOST_TEST(lines_of(read_file(folder / "recto.log")).size() == 2u);  // once that it can't be read, once that it is
+}
+
 namespace {
 
 // What one event and one message look like.
