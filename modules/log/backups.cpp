@@ -18,6 +18,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kLockPatience = 500ms;
 constexpr auto kLockPause = 500us;
+constexpr int kMostBackups = 1000;  // as [log] backup_count may say; a higher number is no name of ours, but a date perhaps
 
 bool is_there(const fs::path& path) {
     struct stat status {};
@@ -71,6 +72,8 @@ void shift_backups(const fs::path& file, int backup_count) {
     remove(file, free);
     for (int number = free - 1; number >= 1; --number) move_up(file, number);
     rename_if_there(file, backup_path(file, 1));
+    for (const auto& backup : backups_of(file))
+        if (backup.number > backup_count && backup.number <= kMostBackups) remove_if_there(backup.path);
 }
 
 bool remove_oldest_backup(const fs::path& file) {

@@ -19,7 +19,8 @@ namespace recto {
 // Another process holds it for a fraction of a millisecond. Empty after half a second: one that was stopped meanwhile must not stop us.
 [[nodiscard]] std::optional<FileLock> lock_rotation(const std::filesystem::path& file);
 
-// The file becomes `name.1`; the others move one up as far as the first free number, the oldest goes when there is none.
+// The file becomes `name.1`; the others move one up as far as the first free number, the oldest goes when there is none. Those above
+// `backup_count` go too: it was higher before.
 void shift_backups(const std::filesystem::path& file, int backup_count);
 
 // False when there is none.

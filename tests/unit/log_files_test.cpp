@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "log/backups.hpp"
 #include "log/instance.hpp"
 #include "tests/support/log_lines.hpp"
 #include "tests/support/process.hpp"
@@ -44,6 +45,15 @@ BOOST_AUTO_TEST_CASE(a_backup_that_is_there_plain_and_compressed_is_listed_once)
     make(folder.path(), {"recto.log", "recto.log.2", "recto.log.2.gz", "recto.log.3", "recto.log.3.gz"});
     BOOST_TEST(names_of(folder / "recto.log") == "recto.log.3 recto.log.2 recto.log");
     BOOST_TEST(backups_of(folder / "recto.log").size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(after_a_rotation_there_are_as_many_backups_as_there_may_be_and_no_file_of_others_goes) {
+    const TemporaryFolder folder;
+    make(folder.path(), {"recto.log", "recto.log.1", "recto.log.2", "recto.log.3.gz", "recto.log.4.gz", "recto.log.4", "recto.log.1000"});
+    make(folder.path(), {"recto.log.20261127", "recto.log.1001", "recto.log.x"});  // logrotate's, an operator's
+    shift_backups(folder / "recto.log", 2);
+    BOOST_TEST(names_of(folder / "recto.log") == "recto.log.20261127 recto.log.1001 recto.log.2 recto.log.1");
+    BOOST_TEST(fs::exists(folder / "recto.log.x"));
 }
 
 BOOST_AUTO_TEST_CASE(the_files_of_all_workers_are_found_by_their_pattern) {
