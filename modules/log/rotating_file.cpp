@@ -84,10 +84,14 @@ RotatingFile::~RotatingFile() {
 void RotatingFile::write(std::string_view lines, bool has_error) noexcept {
     const auto written = write_and_count(lines, has_error && options_.sync_errors);
     // Without the mutex: the others go on meanwhile.
-    if (written && ::fdatasync(written.get()) != 0) counters_.failed(errno);
+    if (written) sync(written.get());
 }
 
-// The file that the lines are in, if it is asked for: soon the name may be another's.
+void RotatingFile::sync(int fd) noexcept {
+    if (::fdatasync(fd) != 0) counters_.failed(errno);
+}
+
+// The file that the lines are in, if it is asked for and still to be synced: soon the name may be another's.
 UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) noexcept {
     const std::lock_guard lock(mutex_);
     const auto rest = try_write(lines);
@@ -97,7 +101,10 @@ UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) 
         counters_.lost(lost);
     }
     counters_.wrote(lines_in(lines) - lost);
-    return UniqueFd(wants_file && fd_ && rest.empty() ? ::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0) : -1);
+    if (!wants_file || !fd_ || !rest.empty()) return UniqueFd();
+    UniqueFd file(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!file) sync(fd_.get());  // no descriptor is free: the others have to wait
+    return file;
 }
 
 void RotatingFile::lose(std::uint64_t lines, Clock::time_point since) noexcept {

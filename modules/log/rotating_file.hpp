@@ -65,6 +65,7 @@ private:
     using Clock = std::chrono::steady_clock;
 
     UniqueFd write_and_count(std::string_view lines, bool wants_file) noexcept;
+    void sync(int fd) noexcept;
     std::string_view try_write(std::string_view lines) noexcept;  // what is left of them, as from append() and write_once()
     void look();
     void keep_space_free();

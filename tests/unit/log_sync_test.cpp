@@ -2,6 +2,7 @@
 #define BOOST_TEST_MODULE log_sync
 #include <mutex>
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <boost/test/unit_test.hpp>
@@ -16,7 +17,11 @@ namespace {
 std::mutex mutex;
 std::vector<std::size_t> synced;  // the lines that were in the file at each call
 
-std::size_t lines_behind(int fd) { return lines_of(read_file("/proc/self/fd/" + std::to_string(fd))).size(); }
+std::size_t lines_behind(int fd) {
+    std::string text(64u << 10, '\0');
+    const auto size = ::pread(fd, text.data(), text.size(), 0);
+    return size < 0 ? 0 : lines_of(text.substr(0, static_cast<std::size_t>(size))).size();
+}
 
 }  // namespace
 
@@ -37,6 +42,20 @@ BOOST_AUTO_TEST_CASE(an_error_is_on_the_disk_when_the_call_returns_and_nothing_e
                 const std::lock_guard lock(mutex);
                 BOOST_TEST(synced == (sync ? std::vector<std::size_t>{6} : std::vector<std::size_t>{}), boost::test_tools::per_element());
             }
+}
+
+BOOST_AUTO_TEST_CASE(an_error_is_on_the_disk_also_where_no_file_descriptor_is_free) {
+    const TemporaryFolder folder;
+    synced.clear();
+    const LogSession session(log_to({.file = folder / "recto.log", .sync_errors = true}));
+    rlimit files{};
+    BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+    const rlimit none{0, files.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    log_event("loud", {}, kDefaultLogger, Level::error);
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &files) == 0);
+    const std::lock_guard lock(mutex);
+    BOOST_TEST(synced == std::vector<std::size_t>{1}, boost::test_tools::per_element());
 }
 
 // By then the name may be another file's: it is the one with the line that has to be on the disk.
