@@ -128,8 +128,8 @@ BOOST_AUTO_TEST_CASE(the_story_is_in_order_over_files_formats_and_backups) {
         "{\"time\":\"2026-01-01T10:00:00.000002Z\",\"level\":\"debug\",\"logger\":\"recto.cache\",\"pid\":1,\"tid\":2,"
         "\"ev\":\"second\",\"data\":\"\x1b[2J\",\"txid\":\"" +
             id + "\"}\n");
-    put(log_file("nginx-access.log.1"),
-        "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"" + id + "\",\"uri\":\"/\",\"agent\":\"\u202e\u2066\u05e9\u05dc\u05d5\u05dd\"}\n");
+    put(log_file("nginx-access.log.1"), "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"" + id +
+                                            "\",\"uri\":\"/\",\"agent\":\"\u202e\u2066\u05e9\u05dc\u05d5\u05dd\"}\n");
     put(log_file("recto.log.1"), "2026-01-01 10:00:01.000000Z 7 8 {\"ev\":\"other\",\"data\":\"x" + id + " " + id + "0 a-" + id + "\"}\n");
     const auto story = output_of({"grep", id});
     const char* const in_order[] = {"\"first\"", "\"second\"", "a message", "half a line", "request_id"};
