@@ -44,7 +44,7 @@ BOOST_AUTO_TEST_CASE(an_error_is_on_the_disk_when_the_call_returns_and_nothing_e
             }
 }
 
-BOOST_AUTO_TEST_CASE(an_error_is_on_the_disk_also_where_no_file_descriptor_is_free) {
+BOOST_AUTO_TEST_CASE(an_error_is_on_the_disk_also_where_no_file_descriptor_is_free, *boost::unit_test::enable_if<!kNeedsDescriptors>()) {
     const TemporaryFolder folder;
     synced.clear();
     const LogSession session(log_to({.file = folder / "recto.log", .sync_errors = true}));

@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(a_level_changes_while_processes_run_and_back) {
 }
 
 // As in a process that is out of file descriptors, because of more clients than it may have, say.
-BOOST_AUTO_TEST_CASE(a_level_that_cannot_be_read_yet_is_read_later) {
+BOOST_AUTO_TEST_CASE(a_level_that_cannot_be_read_yet_is_read_later, *boost::unit_test::enable_if<!kNeedsDescriptors>()) {
     const TemporaryFolder folder;
     auto options = log_to({.file = folder / "recto.log"});
     options.runtime_dir = folder / "run";
