@@ -4,12 +4,14 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <new>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -175,14 +177,41 @@ inline pid_t start_writers(const LogOptions& options, int process, std::int64_t 
     });
 }
 
+// Four processes log; 50 times one of them is killed and another takes its place, then all are. How many there were in all.
+inline int kill_writers_at_random(const LogOptions& options, const Progress& logged) {
+    constexpr int kKills = 50;
+    std::mt19937 random(2);  // NOLINT
+    std::vector<pid_t> running;
+    int started = 0;
+    const auto start = [&] { running.push_back(start_writers(options, started++, 1'000'000'000, logged)); };
+    const auto kill_one = [&] {
+        const auto victim = running.begin() + static_cast<std::ptrdiff_t>(random() % running.size());
+        ::kill(*victim, SIGKILL);
+        BOOST_TEST(WIFSIGNALED(exit_status(*victim)));
+        running.erase(victim);
+    };
+    const auto newest_has_begun = [&] { return logged[(started - 1) * kThreads] > 0; };
+    while (started < 4) start();
+    for (int i = 0; i < kKills; ++i) {
+        // The newest has begun; then some more, so that any point of its work may be hit.
+        BOOST_REQUIRE(wait_for(std::chrono::seconds(10), newest_has_begun));
+        std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
+        kill_one();
+        start();
+    }
+    BOOST_REQUIRE(wait_for(std::chrono::seconds(10), newest_has_begun));
+    while (!running.empty()) kill_one();
+    return started;
+}
+
 struct Numbers {
     std::map<std::int64_t, std::vector<std::int64_t>> of_writer;  // in the order of the files
     std::size_t malformed = 0;
 };
 
-inline Numbers numbers_in(const std::filesystem::path& file) {
+inline Numbers numbers_in(const Lines& lines) {
     Numbers numbers;
-    for (const auto& line : all_lines(file)) {
+    for (const auto& line : lines) {
         const auto event = event_of(line);
         if (event.is_null())
             ++numbers.malformed;
@@ -191,6 +220,8 @@ inline Numbers numbers_in(const std::filesystem::path& file) {
     }
     return numbers;
 }
+
+inline Numbers numbers_in(const std::filesystem::path& file) { return numbers_in(all_lines(file)); }
 
 inline bool counts_up(const std::vector<std::int64_t>& numbers) {
     return std::ranges::adjacent_find(numbers, [](auto a, auto b) { return b != a + 1; }) == numbers.end();

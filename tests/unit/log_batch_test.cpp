@@ -149,25 +149,7 @@ BOOST_AUTO_TEST_CASE(a_killed_process_loses_its_last_lines_only_and_no_more_than
     const TemporaryFolder folder;
     const Progress logged;
     const auto options = batched(folder / "recto.log", Size{300'000}, 3000);
-    std::mt19937 random(2);  // NOLINT
-    constexpr int kKills = 50;
-    std::vector<pid_t> running;
-    int started = 0;
-    const auto start = [&] { running.push_back(start_writers(options, started++, 1'000'000'000, logged)); };
-    const auto kill_one = [&] {
-        const auto victim = running.begin() + static_cast<std::ptrdiff_t>(random() % running.size());
-        ::kill(*victim, SIGKILL);
-        BOOST_TEST(WIFSIGNALED(exit_status(*victim)));
-        running.erase(victim);
-    };
-    while (started < 4) start();
-    for (int i = 0; i < kKills; ++i) {
-        BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
-        std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
-        kill_one();
-        start();
-    }
-    while (!running.empty()) kill_one();
+    const auto started = kill_writers_at_random(options, logged);
 
     BOOST_TEST(backup_numbers(options.handlers[0].file).size() >= 50u);
     constexpr std::int64_t kShortestLine = 80;

@@ -56,17 +56,7 @@ std::string text_of(const LogHandler& handler) {
     return text;
 }
 
-Numbers numbers_of(const LogHandler& handler) {
-    Numbers numbers;
-    for (const auto& line : lines_of(text_of(handler))) {
-        const auto event = event_of(line);
-        if (event.is_null())
-            ++numbers.malformed;
-        else
-            numbers.of_writer[event.at("data").at("writer").as_int64()].push_back(event.at("data").at("number").as_int64());
-    }
-    return numbers;
-}
+Numbers numbers_of(const LogHandler& handler) { return numbers_in(lines_of(text_of(handler))); }
 
 // A process that logs until it dies at the nth rename or unlink.
 void log_until_killed(const LogOptions& options, int writer, int nth, Counter& logged) {

@@ -505,28 +505,7 @@ BOOST_AUTO_TEST_CASE(processes_killed_at_any_moment_lose_nothing_that_was_logged
     const Progress logged;
     const LogOptions options =
         log_to({.file = folder / "recto.log", .max_bytes = Size{60'000}, .backup_count = 3000, .max_record = Size{512}});
-    constexpr int kKills = 50;
-    std::mt19937 random(2);  // NOLINT
-
-    std::vector<pid_t> running;
-    int started = 0;
-    const auto start = [&] { running.push_back(start_writers(options, started++, 1'000'000'000, logged)); };
-    const auto kill_one = [&] {
-        const auto victim = running.begin() + static_cast<std::ptrdiff_t>(random() % running.size());
-        ::kill(*victim, SIGKILL);
-        BOOST_TEST(WIFSIGNALED(exit_status(*victim)));
-        running.erase(victim);
-    };
-    while (started < 4) start();
-    for (int i = 0; i < kKills; ++i) {
-        // The newest has begun; then some more, so that any point of its work may be hit.
-        BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
-        std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
-        kill_one();
-        start();
-    }
-    BOOST_REQUIRE(wait_for(10s, [&] { return logged[(started - 1) * kThreads] > 0; }));
-    while (!running.empty()) kill_one();
+    const auto started = kill_writers_at_random(options, logged);
 
     const auto numbers = numbers_in(options.handlers[0].file);
     BOOST_TEST(numbers.malformed <= static_cast<std::size_t>(started));
