@@ -28,6 +28,14 @@ test_a_crash_counts_as_failed()      { run_of 1 '1 passed, 1 failed' $'echo ok -
 test_a_hang_ends_and_counts()        { run_of 1 '0 passed, 1 failed' 'sleep 600'; }
 test_silence_counts_as_failed()      { run_of 1 '0 passed, 1 failed' 'true'; }
 test_a_status_alone_counts()         { run_of 1 '1 passed, 1 failed' $'echo ok - a\nexit 3'; }
+test_failures_are_named_again_at_the_end() {
+    local output
+    output=$(run_of 1 '' $'echo not ok - a\nexit 1' 'echo ok - c' 'echo "x.cpp(7): error: in \"slow\": no"; kill -SEGV $$') || true
+    contains "$(tail -n 5 <<<"$output")" '^failed: .*/1_test.sh$'
+    contains "$(tail -n 4 <<<"$output")" '^    not ok - a$'
+    contains "$(tail -n 3 <<<"$output")" '^failed: .*/3_test.sh (ended by signal 11)$'
+    contains "$(tail -n 2 <<<"$output")" '^    x.cpp(7): error: in "slow": no$'
+}
 test_no_test_is_no_success()         { run_of 1 '0 passed, 1 failed'; }
 
 run_tests
