@@ -25,6 +25,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "log/log.hpp"
+#include "tests/support/eventually.hpp"
 #include "util/file.hpp"
 #include "util/json.hpp"
 
@@ -127,16 +128,6 @@ inline int exit_status(pid_t pid) {
     return status;
 }
 
-template <class Condition>
-bool wait_for(std::chrono::milliseconds limit, const Condition& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + limit;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-    return true;
-}
-
 // One writer is a thread of a process; it logs 0, 1, 2… and says in `logged`, memory shared by the processes, how far it came.
 constexpr int kThreads = 2;
 constexpr std::size_t kMaxWriters = 256;
@@ -194,12 +185,12 @@ inline int kill_writers_at_random(const LogOptions& options, const Progress& log
     while (started < 4) start();
     for (int i = 0; i < kKills; ++i) {
         // The newest has begun; then some more, so that any point of its work may be hit.
-        BOOST_REQUIRE(wait_for(std::chrono::seconds(10), newest_has_begun));
+        BOOST_REQUIRE(eventually(newest_has_begun));
         std::this_thread::sleep_for(std::chrono::microseconds(random() % 10'000));
         kill_one();
         start();
     }
-    BOOST_REQUIRE(wait_for(std::chrono::seconds(10), newest_has_begun));
+    BOOST_REQUIRE(eventually(newest_has_begun));
     while (!running.empty()) kill_one();
     return started;
 }

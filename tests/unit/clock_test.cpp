@@ -22,6 +22,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "clock/epoch_memory.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/crypto.hpp"
 #include "util/file.hpp"
@@ -929,28 +930,18 @@ BOOST_AUTO_TEST_CASE(processes_killed_in_the_middle_of_anything_leave_every_slot
     BOOST_TEST_MESSAGE(ledger->writes << " writes, " << ledger->epochs << " epochs, " << ledger->judged << " judgements");
 }
 
-namespace {
-
-bool comes_true(const std::function<bool()>& condition) {
-    const auto until = std::chrono::steady_clock::now() + 20s;
-    while (!condition() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
-    return condition();
-}
-
-}  // namespace
-
 BOOST_AUTO_TEST_CASE(a_follower_sees_what_went_around_us) {
     Host host;
     const auto seq = host.write({1});
     const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database));
     host.database.commit({1});
-    BOOST_TEST(comes_true([&] { return !is_valid(*host.clock, seq, 1); }));
+    BOOST_TEST(eventually([&] { return !is_valid(*host.clock, seq, 1); }));
 
     host.database.set_trusted(false);
     host.database.commit({2});
-    BOOST_TEST(comes_true([&] { return !host.clock->read().is_trusted(); }));
+    BOOST_TEST(eventually([&] { return !host.clock->read().is_trusted(); }));
     host.database.set_trusted(true);  // moves nothing, and is seen all the same
-    BOOST_TEST(comes_true([&] { return host.clock->read().is_trusted(); }));
+    BOOST_TEST(eventually([&] { return host.clock->read().is_trusted(); }));
 }
 
 BOOST_AUTO_TEST_CASE(a_follower_renews_the_lease_while_the_database_can_be_reached) {
@@ -961,21 +952,20 @@ BOOST_AUTO_TEST_CASE(a_follower_renews_the_lease_while_the_database_can_be_reach
     const auto expire = [&] { return host.clock->renew_lease(LeaseClock::now() - ChangeClock::kLease - 1s); };
 
     BOOST_TEST(expire());
-    BOOST_TEST(comes_true([&] { return host.clock->read().is_fresh(); }));
+    BOOST_TEST(eventually([&] { return host.clock->read().is_fresh(); }));
     is_unreachable = true;
-    BOOST_TEST(comes_true([&] { return expire() && !host.clock->read().is_fresh(); }));
-    BOOST_TEST(comes_true([&] { return !host.clock->read().is_fresh(); }));
+    BOOST_TEST(eventually([&] { return expire() && !host.clock->read().is_fresh(); }));
+    BOOST_TEST(eventually([&] { return !host.clock->read().is_fresh(); }));
     host.database.commit({1});
     is_unreachable = false;
-    BOOST_TEST(comes_true([&] { return host.clock->read().is_fresh(); }));
-    BOOST_TEST(comes_true([&] { return host.clock->read().synced() == 1; }));
+    BOOST_TEST(eventually([&] { return host.clock->read().is_fresh(); }));
+    BOOST_TEST(eventually([&] { return host.clock->read().synced() == 1; }));
 }
 
 BOOST_AUTO_TEST_CASE(a_follower_stops_at_once) {
     Host host;
-    const auto began = std::chrono::steady_clock::now();
-    for (int i = 0; i < 20; ++i) const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database));
-    BOOST_TEST((std::chrono::steady_clock::now() - began < 20 * Follower::kInterval));
+    BOOST_TEST(
+        (least_time(20, [&] { const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database)); }) < Follower::kInterval));
 }
 
 BOOST_AUTO_TEST_CASE(followers_whose_shared_memory_is_removed_find_each_other_again) {
@@ -996,11 +986,11 @@ BOOST_AUTO_TEST_CASE(followers_whose_shared_memory_is_removed_find_each_other_ag
         return seen_by_second && host.clock->read().synced() == own.seq;
     };
     for (int i = 0; i < 3; ++i) {
-        BOOST_TEST(comes_true(is_shared));
+        BOOST_TEST(eventually(is_shared));
         // At once: the followers make new files while a folder is emptied name by name.
         fs::rename(host.folder / "run", host.folder / "gone");
         fs::remove_all(host.folder / "gone");
-        BOOST_TEST(comes_true([&] { return fs::exists(host.folder / "run") && shared_files(host.folder / "run").size() == 2; }));
+        BOOST_TEST(eventually([&] { return fs::exists(host.folder / "run") && shared_files(host.folder / "run").size() == 2; }));
     }
-    BOOST_TEST(comes_true(is_shared));
+    BOOST_TEST(eventually(is_shared));
 }

@@ -40,7 +40,8 @@ struct Fixture {
 
     [[nodiscard]] std::vector<json::value> events() const {
         std::vector<json::value> found;
-        for (const auto& line : split_list(read_file(folder / "recto.log"), '\n')) found.push_back(json::parse(line));
+        const auto text = read_file(folder / "recto.log");  // its last line may be half there
+        for (const auto& line : split_list(text.substr(0, text.rfind('\n') + 1), '\n')) found.push_back(json::parse(line));
         return found;
     }
     [[nodiscard]] bool has_events(std::size_t count) const {
@@ -53,18 +54,18 @@ struct Fixture {
 BOOST_FIXTURE_TEST_SUITE(hang_watch, Fixture)
 
 BOOST_AUTO_TEST_CASE(a_thread_that_is_at_one_request_too_long_is_logged_once_with_its_request_and_stack) {
-    HangWatch watch(50ms);
+    HangWatch watch(300ms);
     std::promise<void> end;
     std::thread thread([&, future = end.get_future()] {
         HangWatch::Desk desk(watch);
-        const HangWatch::Work work(desk);
         RequestContext context{.txid = "0123456789abcdef0123456789abcdef", .address = {}, .user_id = 12, .view = "posts.list"};
         const ContextScope scope(context);
         const PhaseScope phase(Phase::store);
+        const HangWatch::Work work(desk);
         recto_test_waits_here(future);
     });
     BOOST_TEST(has_events(1));
-    std::this_thread::sleep_for(150ms);  // several more looks at it
+    std::this_thread::sleep_for(500ms);  // several more looks at it
     end.set_value();
     thread.join();
 
@@ -78,19 +79,19 @@ BOOST_AUTO_TEST_CASE(a_thread_that_is_at_one_request_too_long_is_logged_once_wit
     const auto& data = event.at("data").as_object();
     BOOST_TEST(data.at("view").as_string() == "posts.list");
     BOOST_TEST(data.at("phase").as_string() == "store");
-    BOOST_TEST(data.at("ms").as_int64() >= 50);
+    BOOST_TEST(data.at("ms").as_int64() >= 300);
     BOOST_TEST(data.at("thread").as_int64() != ::getpid());
     BOOST_TEST(json::serialize(data.at("stack")).find("recto_test_waits_here") != std::string::npos, json::serialize(data));
 }
 
 BOOST_AUTO_TEST_CASE(each_piece_of_work_is_judged_for_itself) {
-    HangWatch watch(60ms);
+    HangWatch watch(600ms);
     HangWatch::Desk desk(watch);
     for (int i = 0; i < 40; ++i) {  // twice the limit in all
         const HangWatch::Work work(desk);
-        std::this_thread::sleep_for(3ms);
+        std::this_thread::sleep_for(30ms);
     }
-    std::this_thread::sleep_for(120ms);  // idle
+    std::this_thread::sleep_for(1200ms);  // idle
     BOOST_TEST(events().empty());
     for (int i = 1; i <= 2; ++i) {
         const HangWatch::Work work(desk);

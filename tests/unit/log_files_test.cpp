@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_worker_takes_the_lowest_number_that_is_free_and_so_does_t
         write_text(started, std::to_string(third.number()));
         for (;;) ::pause();
     });
-    BOOST_REQUIRE(wait_for(10s, [&] { return fs::exists(started) && !read_file(started).empty(); }));
+    BOOST_REQUIRE(eventually([&] { return fs::exists(started) && !read_file(started).empty(); }));
     BOOST_TEST(read_file(started) == "3");
     BOOST_TEST(Instance::claim(runtime).number() == 4);
     killed.kill();

@@ -46,9 +46,8 @@ BOOST_AUTO_TEST_CASE(a_file_that_logrotate_renames_loses_no_line_though_nobody_t
             for (int i = 0; i < kRotations; ++i) {
                 const std::int64_t seen[] = {logged[0], logged[1]};
                 rotate(folder.path(), how);
-                BOOST_TEST(wait_for(std::chrono::seconds(10), [&] {
-                    return fs::exists(folder / "recto.log") && logged[0] > seen[0] + 50 && logged[1] > seen[1] + 50;
-                }));
+                BOOST_TEST(
+                    eventually([&] { return fs::exists(folder / "recto.log") && logged[0] > seen[0] + 50 && logged[1] > seen[1] + 50; }));
             }
             *stop = 1;
             for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);

@@ -180,10 +180,10 @@ BOOST_AUTO_TEST_CASE(a_level_that_cannot_be_read_yet_is_read_later, *boost::unit
         const rlimit none{0, files.rlim_max};
         ::setrlimit(RLIMIT_NOFILE, &none);
         if (exit_status(in_child(change_level)) != 0) throw std::runtime_error("the level can't be changed");
-        if (!wait_for(10s, has_complained)) throw std::runtime_error("nothing was told");
+        if (!eventually(has_complained)) throw std::runtime_error("nothing was told");
         if (log_enabled(Level::debug)) throw std::runtime_error("it was read all the same");
         ::setrlimit(RLIMIT_NOFILE, &files);
-        if (!wait_for(10s, [&] { return lines_of(read_file(folder / "recto.log")).size() == 2; })) throw std::runtime_error("not told");
+        if (!eventually([&] { return lines_of(read_file(folder / "recto.log")).size() == 2; })) throw std::runtime_error("not told");
         if (!log_enabled(Level::debug)) throw std::runtime_error("it was never read");
     }));
     BOOST_TEST(status == 0);
@@ -641,10 +641,12 @@ BOOST_AUTO_TEST_CASE(lines_arrive_again_soon_after_a_disaster) {
                               disaster.strike(logs);
                               for (int i = 0; i < 5; ++i) std::this_thread::sleep_for(30ms), log_event("during");
                               disaster.undo(logs);
-                              const bool recovered = wait_for(2s, [&] {
-                                  log_event("after");
-                                  return fs::exists(file) && read_file(file).find(R"({"ev":"after")") != std::string::npos;
-                              });
+                              const bool recovered = eventually(
+                                  [&] {
+                                      log_event("after");
+                                      return fs::exists(file) && read_file(file).find(R"({"ev":"after")") != std::string::npos;
+                                  },
+                                  2s);
                               if (!recovered) throw std::runtime_error("nothing arrived");
                           })) == 0);
             for (const auto& line : lines_of(read_file(file))) BOOST_TEST((line == "torn" || event_of(line).is_object()));

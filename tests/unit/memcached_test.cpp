@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "log/log.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -30,12 +31,6 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr auto kPatient = 5000ms;  // where the test isn't about time: a machine under load is no failure
 
 std::string text(const std::optional<Memcached::Value>& value) { return value ? std::string(value->view()) : "(absent)"; }
-
-bool eventually(const std::function<bool()>& condition) {
-    for (const auto deadline = SteadyClock::now() + 10s; SteadyClock::now() < deadline; std::this_thread::sleep_for(10ms))
-        if (condition()) return true;
-    return false;
-}
 
 std::size_t count(std::string_view all, std::string_view part) {
     std::size_t times = 0;
@@ -182,9 +177,9 @@ BOOST_AUTO_TEST_CASE(a_dead_server_costs_nothing_and_is_logged_when_it_dies_and_
         server.kill();
         BOOST_TEST((time_of([&] {
                         for (int i = 0; i < 1000; ++i) BOOST_TEST(!memcached.get("key"));
-                    }) < 2s));
+                    }) < kPatient));
         server.restart();
-        BOOST_TEST((time_of([&] { BOOST_TEST(eventually([&] { return memcached.set("key", "back", 60s); })); }) < 2s));
+        BOOST_TEST((time_of([&] { BOOST_TEST(eventually([&] { return memcached.set("key", "back", 60s); })); }) < 5s));
         BOOST_TEST(text(memcached.get("key")) == "back");
         const auto lines = read_file(folder / "log" / "recto.log");
         BOOST_TEST(count(lines, "cache.down") == round);
@@ -200,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_failed_is_left_alone_for_as_long_as_the_opera
     server.kill();
     for (auto* memcached : {&patient, &eager}) BOOST_TEST(!memcached->set("key", "value", 60s));
     server.restart();
-    BOOST_TEST((time_of([&] { BOOST_TEST(eventually([&] { return eager.set("key", "value", 60s); })); }) < 900ms));
+    BOOST_TEST(eventually([&] { return eager.set("key", "value", 60s); }));
     BOOST_TEST(!patient.get("key"));
     BOOST_TEST(text(eager.get("key")) == "value");
 }
@@ -213,8 +208,8 @@ BOOST_AUTO_TEST_CASE(a_frozen_server_costs_one_timeout_a_second) {
     server.freeze();
     const auto first = time_of([&] { BOOST_TEST(!memcached.set("key", "new", 60s)); });
     BOOST_TEST((first >= 150ms));
-    BOOST_TEST((first < 1s));
-    BOOST_TEST((time_of([&] {
+    BOOST_TEST((first < 5s));
+    BOOST_TEST((least_time(5, [&] {  // it is tried again each second
                     for (int i = 0; i < 1000; ++i) BOOST_TEST(!memcached.get("key"));
                 }) < 150ms));
     server.thaw();
@@ -358,7 +353,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_talks_nonsense_is_absent) {
     for (const auto& answer : answers) BOOST_TEST_CONTEXT(answer.substr(0, 60)) {
             const FakeServer server(folder / "m", answer);
             Memcached memcached({"unix:" + (folder / "m").string()}, 300ms);
-            BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 2s));
+            BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 5s));
             memcached.remove("key");
             BOOST_TEST(text(memcached.get("key")) == "(absent)");
         }
@@ -369,7 +364,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_drips_is_left_alone_after_one_operation) {
     const FakeServer server(folder / "m", "VALUE key 0 20\r\n01234567890123456789\r\nEND\r\n", 20ms);
     Memcached memcached({"unix:" + (folder / "m").string()}, 100ms);
     (void)memcached.get("key");
-    BOOST_TEST((time_of([&] {
+    BOOST_TEST((least_time(5, [&] {
                     for (int i = 0; i < 100; ++i) BOOST_TEST(!memcached.get("key"));
                 }) < 100ms));
 }
@@ -452,7 +447,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_dies_is_logged_in_to_again) {
         server.kill();
         BOOST_TEST((time_of([&] {
                         for (int i = 0; i < 1000; ++i) BOOST_TEST(!memcached.get("key"));
-                    }) < 2s));
+                    }) < kPatient));
         server.restart();
         BOOST_TEST(eventually([&] { return memcached.set("key", "back", 60s); }));
         BOOST_TEST(text(memcached.get("key")) == "back");
@@ -469,13 +464,13 @@ BOOST_AUTO_TEST_CASE(a_frozen_server_costs_one_timeout_a_second_then_too) {
     Memcached memcached({server.address()}, 200ms, {"recto", "hunter2"});
     BOOST_REQUIRE(eventually([&] { return memcached.set("key", "old", 60s); }));
     server.freeze();
-    BOOST_TEST((time_of([&] { BOOST_TEST(!memcached.get("key")); }) < 1s));
-    BOOST_TEST((time_of([&] {
+    BOOST_TEST((time_of([&] { BOOST_TEST(!memcached.get("key")); }) < 5s));
+    BOOST_TEST((least_time(5, [&] {
                     for (int i = 0; i < 1000; ++i) BOOST_TEST(!memcached.get("key"));
                 }) < 150ms));
     // New connections are taken by the kernel, and the log-in waits.
     Memcached stranger({server.address()}, 200ms, {"recto", "hunter2"});
-    BOOST_TEST((time_of([&] { BOOST_TEST(!stranger.get("key")); }) < 1500ms));
+    BOOST_TEST((time_of([&] { BOOST_TEST(!stranger.get("key")); }) < 5s));
     server.thaw();
     BOOST_TEST(eventually([&] { return memcached.get("key").has_value(); }));
     BOOST_TEST(eventually([&] { return text(stranger.get("key")) == "old"; }));
@@ -533,7 +528,7 @@ BOOST_AUTO_TEST_CASE(nonsense_during_and_after_the_log_in_is_absence) {
     for (const auto& [what, answer] : answers) BOOST_TEST_CONTEXT(what) {
             const FakeServer server(port, answer);
             Memcached memcached({"127.0.0.1:" + std::to_string(port)}, 300ms, {"recto", "hunter2"});
-            BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 2s));
+            BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 5s));
             memcached.remove("key");
             BOOST_TEST(text(memcached.get("key")) == "(absent)");
         }

@@ -390,9 +390,18 @@ BOOST_AUTO_TEST_CASE(the_clock_of_the_machine_is_the_one_that_nobody_sets) {
         return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
     };
     const auto in_seconds = [] { return static_cast<double>(boot_ticks().now()) / static_cast<double>(kTicksPerSecond); };
-    const auto before = in_seconds() - read(CLOCK_BOOTTIME);
-    BOOST_TEST(before > 366 * 86'400.0);  // the past has room too
-    for (int i = 0; i < 100; ++i) BOOST_TEST(std::abs(in_seconds() - read(CLOCK_BOOTTIME) - before) < 0.1);
+    const auto since_boot = [&] { return read(CLOCK_BOOTTIME); };
+    const auto earliest = since_boot();
+    const auto first = in_seconds();
+    const auto latest = since_boot();
+    BOOST_TEST(first - latest > 366 * 86'400.0);  // the past has room too
+    for (int i = 0; i < 100; ++i) {
+        const auto before = since_boot();
+        const auto now = in_seconds();
+        const auto after = since_boot();
+        BOOST_TEST(now - first >= before - latest - 0.001);
+        BOOST_TEST(now - first <= after - earliest + 0.001);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_is_behind_gives_nobody_a_request_more) {
@@ -1121,7 +1130,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_process_delays_the_others_by_some_milliseconds_on
         least = std::min(least, std::chrono::steady_clock::now() - before);
     }
     BOOST_TEST((least >= 4ms));
-    BOOST_TEST((least <= 5ms), least.count());
+    BOOST_TEST((least <= 20ms), least.count());
     BOOST_CHECK_THROW(static_cast<void>(throttle.usage(kSomeone)), std::runtime_error);
     unsigned served = 0;
     for (unsigned i = 0; i < 20; ++i) served += throttle.check(kFirst, at(address_number(i))).outcome == Outcome::accepted;

@@ -268,10 +268,10 @@ BOOST_AUTO_TEST_CASE(rule_21_a_method_that_changes_something_is_neither_cached_n
 }
 
 BOOST_AUTO_TEST_CASE(rule_22_an_answer_ends_when_the_next_scheduled_thing_it_left_out_is_due) {
-    view = [](const ViewRequest&) { return note_hard_end(time_now() + 150ms), json_answer(200, "{}"); };
+    view = [](const ViewRequest&) { return note_hard_end(time_now() + 1s), json_answer(200, "{}"); };
     BOOST_TEST(status_of(ask("/page")) == kVariantStored);
     BOOST_TEST(status_of(ask("/page")) == kHit);
-    std::this_thread::sleep_for(200ms);
+    std::this_thread::sleep_for(1050ms);
     BOOST_TEST(status_of(ask("/page")) == "recto; fwd=stale; stored");
 }
 
@@ -436,11 +436,13 @@ BOOST_AUTO_TEST_CASE(of_64_clients_on_an_expired_answer_one_makes_the_whole_host
 BOOST_FIXTURE_TEST_CASE(rule_18_when_only_time_ran_out_the_others_get_the_old_answer_meanwhile, ShortLived) {
     (void)ask("/page");
     std::this_thread::sleep_for(120ms);
-    view = [this](const ViewRequest&) { return std::this_thread::sleep_for(300ms), json_answer(200, title()); };
+    std::promise<void> asked;
+    view = [&, until = asked.get_future().share()](const ViewRequest&) { return until.wait(), json_answer(200, title()); };
     const auto begun = computed.load();
     auto leader = std::async(std::launch::async, [&] { return status_of(ask("/page")); });
     BOOST_TEST(eventually([&] { return computed > begun; }));
     for (int i = 0; i < 10; ++i) BOOST_TEST(status_of(ask("/page")) == "recto; hit; detail=stale-while-revalidate");
+    asked.set_value();
     BOOST_TEST(leader.get() == "recto; fwd=stale; stored");
     BOOST_TEST(computed == begun + 1);
     BOOST_TEST(site.cache.counted(CacheEvent::stale, 0) == 10u);
