@@ -19,9 +19,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-void set_timeout(int fd, int option, std::chrono::milliseconds timeout) {
+void set_send_timeout(int fd, std::chrono::milliseconds timeout) {
     const timeval value{.tv_sec = timeout.count() / 1000, .tv_usec = timeout.count() % 1000 * 1000};
-    ::setsockopt(fd, SOL_SOCKET, option, &value, sizeof value);
+    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
 }
 
 std::size_t send_buffer_of(int fd) {
@@ -53,8 +53,7 @@ Connection::~Connection() { close(); }
 
 void Connection::open(UniqueFd fd, std::chrono::milliseconds io_timeout) {
     fd_ = std::move(fd);
-    set_timeout(fd_.get(), SO_RCVTIMEO, io_timeout);
-    set_timeout(fd_.get(), SO_SNDTIMEO, io_timeout);
+    set_send_timeout(fd_.get(), io_timeout);
     send_buffer_ = send_buffer_of(fd_.get());
     perhaps_unread_ = 0;
     FCGX_InitRequest(request_.get(), -1, 0);

@@ -5,8 +5,9 @@
 //
 // Errors:   a function that fails says so; the connection is then good for nothing but close().
 // Threads:  one thread at a time; cut_reading() from any, while close() is excluded.
-// Limits:   each read and write waits for io_timeout at most. libfcgi may read a body in as many reads as the client likes: who calls
-//           read_body() sees to the total time with cut_reading().
+// Limits:   each write waits for io_timeout at most. A body is read for as long as it takes: who calls read_body() sees to an end with
+//           cut_reading(). The socket has no time limit of its own for reading, for then a program that is stopped (a debugger, SIGSTOP)
+//           and goes on would have lost the body: that ends such a wait with EINTR (signal(7)), which libfcgi takes for the end.
 // Source:   libfcgi 2.4.2. FCGX_Accept_r finishes with FCGX_Free(request, close = 1) where reading fails; a listening socket of -1 makes it
 //           return then instead of waiting for another connection. FCGX_Detach spares us its wait of up to 2 s for the other side's close.
 #pragma once

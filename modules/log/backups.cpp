@@ -16,7 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 
-constexpr auto kLockPatience = 500ms;
+// Half a second, as tries: a machine that stood still as a whole, its holder too, has used up one of them.
+constexpr int kLockTries = 1000;
 constexpr auto kLockPause = 500us;
 constexpr int kMostBackups = 1000;  // as [log] backup_count may say; a higher number is no name of ours, but a date perhaps
 
@@ -58,12 +59,11 @@ void move_up(const fs::path& file, int number) {
 fs::path rotation_lock_path(const fs::path& file) { return file.parent_path() / ('.' + file.filename().string() + ".lock"); }
 
 std::optional<FileLock> lock_rotation(const fs::path& file) {
-    const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
-    for (;;) {
+    for (int i = 0; i < kLockTries; ++i) {
         if (auto lock = FileLock::attempt(rotation_lock_path(file), FileLock::Mode::exclusive)) return lock;
-        if (std::chrono::steady_clock::now() >= deadline) return {};
         std::this_thread::sleep_for(kLockPause);
     }
+    return {};
 }
 
 void shift_backups(const fs::path& file, int backup_count) {

@@ -21,8 +21,18 @@ using namespace std::chrono_literals;
 constexpr auto kInterval = 100ms;
 // A busy disk may hold one write(2) for 200 ms: the kernel makes who dirties memory too fast wait so long (balance_dirty_pages).
 constexpr auto kStandsStill = 500ms;  // one write
-constexpr auto kPatience = 1s;        // of a line
 constexpr auto kPatienceAtEnd = 5s;   // of the session
+
+// Of a line: a second, in parts. A machine that stood still as a whole, the writing thread too, has used up one of them.
+constexpr int kPatience = 10;
+constexpr auto kPart = 100ms;
+
+template <class Condition>
+bool wait_patiently(std::condition_variable& signal, std::unique_lock<std::mutex>& lock, Condition condition) {
+    for (int i = 0; i < kPatience; ++i)
+        if (signal.wait_for(lock, kPart, condition)) return true;
+    return false;
+}
 
 }  // namespace
 
@@ -94,7 +104,7 @@ void Batch::Collector::add(std::string_view line, bool is_error) {
 // Who logs faster than a good disk writes is held back; only a bad one costs lines.
 void Batch::Collector::wait_for_room(std::unique_lock<std::mutex>& lock, std::size_t bytes) {
     if (is_overrun_ || stands_still()) return;
-    is_overrun_ = !written_.wait_for(lock, kPatience, [&] { return has_room(bytes); });
+    is_overrun_ = !wait_patiently(written_, lock, [&] { return has_room(bytes); });
 }
 
 // Counted here and now: the file hears of it when the disk goes on.
@@ -119,7 +129,7 @@ Batch::Collector::Chunk& Batch::Collector::chunk_for(std::size_t bytes) {
 }
 
 void Batch::Collector::wait_for_disk(std::unique_lock<std::mutex>& lock, std::uint64_t line) {
-    if (!stands_still()) written_.wait_for(lock, kPatience, [&] { return passed_ >= line; });
+    if (!stands_still()) (void)wait_patiently(written_, lock, [&] { return passed_ >= line; });
 }
 
 void Batch::Collector::run() {

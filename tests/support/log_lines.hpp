@@ -198,6 +198,7 @@ inline int kill_writers_at_random(const LogOptions& options, const Progress& log
 struct Numbers {
     std::map<std::int64_t, std::vector<std::int64_t>> of_writer;  // in the order of the files
     std::size_t malformed = 0;
+    std::int64_t told_lost = 0;  // by gaps
 };
 
 inline Numbers numbers_in(const Lines& lines) {
@@ -206,6 +207,8 @@ inline Numbers numbers_in(const Lines& lines) {
         const auto event = event_of(line);
         if (event.is_null())
             ++numbers.malformed;
+        else if (event.at("ev").as_string() == "log.gap")
+            numbers.told_lost += event.at("data").at("lost").as_int64();
         else
             numbers.of_writer[event.at("data").at("writer").as_int64()].push_back(event.at("data").at("number").as_int64());
     }

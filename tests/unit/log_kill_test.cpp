@@ -68,15 +68,21 @@ void log_until_killed(const LogOptions& options, int writer, int nth, Counter& l
     BOOST_TEST(WIFSIGNALED(status));
 }
 
+// Where a process may be when it is killed: in the rotation that precedes a line, or, killed by its compressing thread, at a line, which
+// is there then before it was counted, or in half.
+enum class Killed { before_a_line, at_any_point };
+
 // Each line that was logged is there once, in its place.
-void check_all(const Numbers& numbers, const Progress& logged, int writers) {
-    BOOST_TEST(numbers.malformed == 0u);
+void check_all(const Numbers& numbers, const Progress& logged, int writers, Killed killed = Killed::before_a_line) {
+    const auto cut = killed == Killed::at_any_point ? 1 : 0;
+    BOOST_TEST(numbers.malformed <= static_cast<std::size_t>(cut * writers));
     for (int writer = 0; writer < writers; ++writer) BOOST_TEST_CONTEXT("writer " << writer) {
             const auto found = numbers.of_writer.find(writer);
             const auto list = found == numbers.of_writer.end() ? std::vector<std::int64_t>{} : found->second;
             BOOST_TEST(counts_up(list));
             BOOST_TEST((list.empty() || list.front() == 0));
-            BOOST_TEST(static_cast<std::int64_t>(list.size()) == logged[writer]);
+            const auto uncounted = static_cast<std::int64_t>(list.size()) - logged[writer];
+            BOOST_TEST((uncounted >= 0 && uncounted <= cut), uncounted);
         }
 }
 
@@ -141,7 +147,7 @@ BOOST_AUTO_TEST_CASE(processes_killed_while_compressing_leave_each_line_once) {
     constexpr int kKills = 40;
     for (int kill = 0; kill < kKills; ++kill) {
         log_until_killed(options, kill, kill + 1, logged[kill]);
-        check_all(numbers_of(options.handlers[0]), logged, kill + 1);
+        check_all(numbers_of(options.handlers[0]), logged, kill + 1, Killed::at_any_point);
     }
     const auto& file = options.handlers[0].file;
     const auto none_is_plain = [&] {
@@ -151,7 +157,7 @@ BOOST_AUTO_TEST_CASE(processes_killed_while_compressing_leave_each_line_once) {
         const LogSession session(options);
         BOOST_TEST(eventually([&] { return none_is_plain() && !fs::exists(folder / ".recto.log.gz.new"); }));
     }
-    check_all(numbers_of(options.handlers[0]), logged, kKills);
+    check_all(numbers_of(options.handlers[0]), logged, kKills, Killed::at_any_point);
     BOOST_TEST(backups_of(file).size() > 30u);
 }
 

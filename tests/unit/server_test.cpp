@@ -18,6 +18,7 @@
 #include "log/log.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/fastcgi_client.hpp"
+#include "tests/support/process.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/file.hpp"
 
@@ -484,6 +485,24 @@ BOOST_AUTO_TEST_CASE(a_large_body_that_dribbles_ends_after_io_timeout_in_all) {
     BOOST_TEST(eventually([&] { return server.counts().timed_out == 1u; }));
     BOOST_TEST(server.seen.begun == 1);
     check_answer(server.client().get("/slow"), 200, "slow ");
+}
+
+// As a debugger does that is attached to a worker.
+BOOST_AUTO_TEST_CASE(a_program_that_is_stopped_and_goes_on_still_reads_a_body) {
+    RunningServer server;
+    auto client = server.client();
+    const std::string body(500'000, 'b');
+    const auto request = fastcgi_request(post_params("/echo", body.size()), body);
+    BOOST_TEST(client.send(request.substr(0, request.size() / 2)));
+    std::this_thread::sleep_for(100ms);  // it waits for the rest; too short only makes the test weaker
+    auto debugger = Process::forked([self = ::getpid()] {
+        ::kill(self, SIGSTOP);
+        std::this_thread::sleep_for(20ms);
+        ::kill(self, SIGCONT);
+    });
+    BOOST_TEST((debugger.wait(10s) == 0));
+    BOOST_TEST(client.send(request.substr(request.size() / 2)));
+    check_answer(client.receive(), 200, body);
 }
 
 BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_blocks_no_event_thread) {
