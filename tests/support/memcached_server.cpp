@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -99,10 +100,25 @@ std::string MemcachedServer::ask(std::string_view text, std::string_view until) 
 
 void MemcachedServer::flush() const { ask("flush_all\r\n"); }
 
+// What memcached is moving from one of its lists to another just then is not in a dump: two have to agree.
 std::vector<std::string> MemcachedServer::keys() const {
+    auto before = dump();
+    for (int i = 0; i < 1000; ++i, std::this_thread::sleep_for(2ms)) {
+        auto now = dump();
+        if (now && now == before) return *now;
+        before = std::move(now);
+    }
+    throw std::runtime_error("memcached never says twice that it has the same items");
+}
+
+// Nothing: its crawler is at other work (BUSY).
+std::optional<std::vector<std::string>> MemcachedServer::dump() const {
+    const auto answer = ask("lru_crawler metadump all\r\n");  // a key's line ends without \r
+    if (!answer.ends_with("END\r\n")) return {};
     std::vector<std::string> found;
-    for (const auto& line : split_list(ask("lru_crawler metadump all\r\n", "END\r\n"), '\n'))
+    for (const auto& line : split_list(answer, '\n'))
         if (line.starts_with("key=")) found.push_back(line.substr(4, line.find(' ') - 4));
+    std::ranges::sort(found);
     return found;
 }
 

@@ -27,12 +27,13 @@ public:
     // Sends text of the ascii protocol on a connection of its own and gives what comes back up to and with `until`.
     std::string ask(std::string_view text, std::string_view until = "\r\n") const;
     void flush() const;
-    [[nodiscard]] std::vector<std::string> keys() const;          // of all its items
+    [[nodiscard]] std::vector<std::string> keys() const;          // of all its items, sorted
     [[nodiscard]] std::string value(std::string_view key) const;  // empty if it isn't there
     void put(std::string_view key, std::string_view value) const;
 
 private:
     void start();
+    std::optional<std::vector<std::string>> dump() const;
 
     std::filesystem::path socket_;
     std::vector<std::string> options_;
