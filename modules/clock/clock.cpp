@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "clock/epoch_memory.hpp"
+#include "clock/epoch_window.hpp"
 #include "util/crypto.hpp"
 #include "util/file.hpp"
 #include "util/shared_file.hpp"
@@ -59,8 +60,6 @@ void remove_quietly(const fs::path& path) {
 
 std::uint64_t ticks(LeaseClock::time_point time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 
-const EpochMemory& memory_of(const void* memory) { return *static_cast<const EpochMemory*>(memory); }
-
 }  // namespace
 
 // FNV-1a with 64 bits, xor-folded to 16 (draft-eastlake-fnv).
@@ -77,25 +76,21 @@ LeaseClock::time_point LeaseClock::now() noexcept {
     return time_point(std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec));
 }
 
-// What this process has mapped. Nothing is unmapped while the clock lives, since a Reading may still point into it: a new epoch is rare
-// and costs half a megabyte.
+// What this process has mapped: the epoch memory in use, once in the window for the readers, once for those who write to it. They may be
+// at it still when another epoch begins, so they share their mapping and the last one ends it.
 class ChangeClock::State {
 public:
     State(fs::path folder, FileLock alive) : folder_(std::move(folder)), alive_(std::move(alive)) {}
 
+    // What the root named at a moment.
     struct View {
         ClockRoot* root;
         std::uint64_t id;
-        EpochMemory* memory;  // null: the root names none, or we can't map it
+        std::shared_ptr<EpochMemory> memory;  // null: the root names none, or we can't map it
     };
 
-    // What the root names now.
-    View current() {
-        const auto* const view = view_.load(std::memory_order_acquire);
-        if (view->root->current.load() == view->id) [[likely]]
-            return *view;
-        return map_current();
-    }
+    [[nodiscard]] Reading read();
+    View current();
 
     void attach_or_make_root();
     void renew_unless_exact(ChangeSource& source);
@@ -105,57 +100,61 @@ public:
     [[nodiscard]] bool has_its_root();
 
 private:
-    View map_current();
-    std::optional<SharedFile> attach_quietly(const fs::path& path);
-    void adopt(View view, SharedFile file);
+    bool map(std::uint64_t id);
     static bool bring_up(EpochMemory& memory, ChangeSource& source);
     void replace(const View& old, ChangeSource& source);
     void remove_unnamed(std::uint64_t named);
 
     const fs::path folder_;
     const std::uint64_t boot_ = this_boot();
-    std::atomic<const View*> view_{nullptr};
+    std::atomic<ClockRoot*> root_{nullptr};
+    EpochWindow window_;  // of memory_
 
     std::mutex mutex_;
     // guarded by mutex_
-    struct Mapped {
-        View view;
-        SharedFile file;
-    };
     FileLock alive_;
-    std::vector<std::unique_ptr<Mapped>> mapped_;
-    const SharedFile* root_file_ = nullptr;  // in mapped_
+    std::vector<SharedFile> root_files_;  // the last one is in use; a reader may have the address of one before it, which is 16 bytes
+    std::shared_ptr<EpochMemory> memory_;
 };
 
-void ChangeClock::State::adopt(View view, SharedFile file) {
-    mapped_.push_back(std::make_unique<Mapped>(view, std::move(file)));
-    view_.store(&mapped_.back()->view, std::memory_order_release);
+ChangeClock::Reading ChangeClock::State::read() {
+    for (;;) {
+        Reading reading;
+        reading.id_ = root_.load(std::memory_order_acquire)->current.load();
+        if (reading.id_ != 0 && window_.shows(reading.id_)) [[likely]] {
+            reading.window_ = &window_;
+            reading.epoch_ = window_.memory().epoch.load(std::memory_order_acquire);
+            reading.synced_ = window_.memory().synced_seq.load(std::memory_order_acquire);
+            if (reading.is_current()) return reading;
+        }
+        if (current().memory == nullptr) return {};
+    }
 }
 
 // A name may be gone because the root names another one by now.
-ChangeClock::State::View ChangeClock::State::map_current() {
+ChangeClock::State::View ChangeClock::State::current() {
     const std::lock_guard lock(mutex_);
-    auto view = *view_.load(std::memory_order_relaxed);
-    for (auto id = view.root->current.load(); id != 0 && id != view.id; id = view.root->current.load()) {
-        auto file = attach_quietly(memory_path(folder_, id));
-        auto* const memory = file ? EpochMemory::in(file->bytes(), id) : nullptr;
-        if (memory != nullptr) {
-            view = {view.root, id, memory};
-            adopt(view, std::move(*file));
-        } else if (view.root->current.load() == id) {
-            return {view.root, id, nullptr};
-        }
+    auto* const root = root_.load();
+    for (;;) {
+        const auto id = root->current.load();
+        if (id == 0) return {root, 0, nullptr};
+        if ((memory_ != nullptr && memory_->id == id) || map(id)) return {root, id, memory_};
+        if (root->current.load() == id) return {root, id, nullptr};
     }
-    return view.root->current.load() == 0 ? View{view.root, 0, nullptr} : view;
 }
 
 // What can't be mapped is as good as lost: the next sync() makes another, or says why it can't.
-std::optional<SharedFile> ChangeClock::State::attach_quietly(const fs::path& path) {
-    try {
-        return SharedFile::attach(path);
-    } catch (const std::runtime_error&) {
-        return {};
-    }
+bool ChangeClock::State::map(std::uint64_t id) try {
+    auto file = SharedFile::attach(memory_path(folder_, id));
+    auto* const memory = file ? EpochMemory::in(file->bytes(), id) : nullptr;
+    if (memory == nullptr) return false;
+    const auto owner = std::make_shared<SharedFile>(std::move(*file));
+    memory_.reset();
+    window_.show(*owner, id);
+    memory_ = {owner, memory};
+    return true;
+} catch (const std::runtime_error&) {
+    return false;
 }
 
 // Under the opening lock.
@@ -165,9 +164,11 @@ void ChangeClock::State::attach_or_make_root() {
     auto file = SharedFile::attach(path);
     if (!file || ClockRoot::in(file->bytes()) == nullptr)
         file = SharedFile::create(path, sizeof(ClockRoot), [](std::span<std::byte> bytes) { ClockRoot::make(bytes); });
-    auto* const root = ClockRoot::in(file->bytes());
-    adopt({root, 0, nullptr}, std::move(*file));
-    root_file_ = &mapped_.back()->file;
+    root_ = ClockRoot::in(file->bytes());
+    root_files_.push_back(std::move(*file));
+    // What has the same name now may be another file.
+    memory_.reset();
+    window_.hide();
 }
 
 // The first of the host can't know what happened while nobody watched: a backup may have been restored and gone on from there.
@@ -242,7 +243,7 @@ void ChangeClock::State::publish(const ChangeSet& own) {
 
 bool ChangeClock::State::has_its_root() {
     const std::lock_guard lock(mutex_);
-    return root_file_->is_still(root_path(folder_));
+    return root_files_.back().is_still(root_path(folder_));
 }
 
 // Whoever can't have the lock looks again later. The locks' files may have been removed too.
@@ -281,15 +282,7 @@ ChangeClock ChangeClock::open(const fs::path& folder, ChangeSource& source) {
     return clock;
 }
 
-ChangeClock::Reading ChangeClock::read() const {
-    const auto view = state_->current();
-    Reading reading;
-    if (view.memory == nullptr) return reading;
-    reading.memory_ = view.memory;
-    reading.epoch_ = view.memory->epoch;
-    reading.synced_ = view.memory->synced_seq.load(std::memory_order_acquire);
-    return reading;
-}
+ChangeClock::Reading ChangeClock::read() const { return state_->read(); }
 
 void ChangeClock::sync(ChangeSource& source) {
     for (int round = 0; round < kRounds; ++round)
@@ -312,25 +305,30 @@ void ChangeClock::remap_if_replaced(ChangeSource& source) {
     sync(source);
 }
 
+bool ChangeClock::Reading::is_current() const { return window_->shows(id_); }
+
 bool ChangeClock::Reading::is_valid(std::uint64_t seq, std::span<const Slot> slots) const {
-    if (!is_trusted() || seq > memory_of(memory_).synced_seq.load(std::memory_order_acquire)) return false;
-    const auto unchanged = [&](Slot slot) { return memory_of(memory_).slots[slot].load(std::memory_order_acquire) <= seq; };
-    return std::ranges::all_of(slots, unchanged);
+    if (window_ == nullptr) return false;
+    const auto& memory = window_->memory();
+    const auto unchanged = [&](Slot slot) { return memory.slots[slot].load(std::memory_order_acquire) <= seq; };
+    return memory.state.load(std::memory_order_acquire) == EpochMemory::usable &&
+           seq <= memory.synced_seq.load(std::memory_order_acquire) && std::ranges::all_of(slots, unchanged) && is_current();
 }
 
 bool ChangeClock::Reading::is_fresh() const { return age() <= kLease; }
 
 // A moment ahead of us is another processor's; further ahead is no look that we know of.
 std::chrono::nanoseconds ChangeClock::Reading::age() const {
-    if (memory_ == nullptr) return std::chrono::nanoseconds::max();
-    const auto synced_at = memory_of(memory_).synced_at.load(std::memory_order_acquire);
+    if (window_ == nullptr) return std::chrono::nanoseconds::max();
+    const auto synced_at = window_->memory().synced_at.load(std::memory_order_acquire);
+    if (!is_current()) return std::chrono::nanoseconds::max();
     const auto now = ticks(LeaseClock::now());
     if (now >= synced_at) return std::chrono::nanoseconds(now - synced_at);
     return std::chrono::nanoseconds(synced_at - now) < kLease ? std::chrono::nanoseconds(0) : std::chrono::nanoseconds::max();
 }
 
 bool ChangeClock::Reading::is_trusted() const {
-    return memory_ != nullptr && memory_of(memory_).state.load(std::memory_order_acquire) == EpochMemory::usable;
+    return window_ != nullptr && window_->memory().state.load(std::memory_order_acquire) == EpochMemory::usable && is_current();
 }
 
 }  // namespace recto

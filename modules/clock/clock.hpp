@@ -9,6 +9,7 @@
 // Limits:   an answer that passes is_valid() is not older than a write acknowledged, or data shown, before Reading was taken on this
 //           host. A change that went around Recto is seen by the follower within 50 ms, and so is shared memory that someone removed
 //           or replaced under running processes; after 2 s without a look at the database (the lease) nothing is fresh.
+//           Half a megabyte of shared memory; an earlier epoch's is free once each process has looked at the clock again.
 //           A file put in the place of the database (`mv`) is seen as soon: nothing is trusted until the old one is back.
 // Not seen: triggers switched off in a database shell; bytes of another database copied over this file's own (`cp`), if its numbers have
 //           gone past the synced seq within one poll. What `recto restore` writes has another epoch and is seen.
@@ -38,6 +39,8 @@ struct LeaseClock {
     [[nodiscard]] static time_point now() noexcept;
 };
 
+class EpochWindow;
+
 class ChangeClock {
 public:
     static constexpr std::chrono::milliseconds kLease{2000};
@@ -49,7 +52,7 @@ public:
     ~ChangeClock();
 
     // One look at the clock, which must outlive it. Take it BEFORE looking a cached thing up (Y of the protocol); it judges things of
-    // its own epoch only.
+    // its own epoch only, and nothing any more once this process uses another.
     class Reading {
     public:
         [[nodiscard]] std::uint64_t epoch() const { return epoch_; }
@@ -70,7 +73,10 @@ public:
 
     private:
         friend class ChangeClock;
-        const void* memory_ = nullptr;  // null: the shared memory can't be used; nothing is valid
+        [[nodiscard]] bool is_current() const;  // after loads: they were from the memory that the reading was taken of
+
+        const EpochWindow* window_ = nullptr;  // null: the shared memory can't be used; nothing is valid
+        std::uint64_t id_ = 0;                 // of the epoch memory
         std::uint64_t epoch_ = 0;
         std::uint64_t synced_ = 0;
     };

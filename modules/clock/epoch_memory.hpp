@@ -40,7 +40,7 @@ struct EpochMemory {
 
     std::uint64_t magic = kMagic;
     std::uint64_t id = 0;
-    std::uint64_t epoch = 0;
+    SharedWord epoch{0};  // never changes, but is read through an EpochWindow
     std::uint64_t boot = 0;
     alignas(64) SharedWord state{unsettled};
     SharedWord synced_seq{0};  // all changes up to it are in `slots`

@@ -1,8 +1,10 @@
 #include "util/shared_file.hpp"
 
+#include <cassert>
 #include <cerrno>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -89,6 +91,23 @@ SharedFile::~SharedFile() {
 bool SharedFile::is_still(const fs::path& path) const {
     struct stat status {};
     return ::stat(path.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_;
+}
+
+// The address is ours before there is a file for it, so that no other mapping is ever replaced.
+SharedWindow::SharedWindow(std::size_t size) {
+    void* const place = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (place == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "no room for a mapping of shared memory");
+    place_ = {static_cast<std::byte*>(place), size};
+}
+
+SharedWindow::~SharedWindow() { ::munmap(place_.data(), place_.size()); }
+
+// From an old size of 0 the same pages are mapped a second time (mremap(2)). The kernel checks its limits before it removes what is there,
+// and a thread that reads meanwhile waits in its page fault until the new file is in place.
+void SharedWindow::show(const SharedFile& file) {
+    assert(file.bytes().size() == place_.size());
+    void* const shown = ::mremap(file.bytes().data(), 0, place_.size(), MREMAP_MAYMOVE | MREMAP_FIXED, place_.data());
+    if (shown == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot map shared memory");
 }
 
 void remove_half_made(const fs::path& path) {

@@ -44,6 +44,25 @@ private:
     ino_t inode_ = 0;
 };
 
+// A place in this process's memory where one shared file at a time is seen. Threads may read there while another file is laid in its
+// place: each load sees the one or the other, and none faults. So nobody has to know when the last reader of a file is done with it; who
+// needs several loads from the same file asks afterwards whether it was still there (as with a sequence lock).
+class SharedWindow {
+public:
+    explicit SharedWindow(std::size_t size);
+    ~SharedWindow();
+    SharedWindow(const SharedWindow&) = delete;
+    SharedWindow& operator=(const SharedWindow&) = delete;
+
+    [[nodiscard]] const std::byte* address() const { return place_.data(); }  // not to be read before the first show()
+
+    // A file of this size; it need not stay mapped elsewhere. By one thread at a time.
+    void show(const SharedFile& file);
+
+private:
+    std::span<std::byte> place_;
+};
+
 // What makers of `path` left who were killed. Only where nobody can be making one: under the lock that all of them hold.
 void remove_half_made(const std::filesystem::path& path);
 

@@ -622,6 +622,12 @@ BOOST_AUTO_TEST_CASE(no_answer_is_stale_when_the_shared_memory_is_removed_betwee
     trial.all_answers_must_be_right();
 }
 
+BOOST_AUTO_TEST_CASE(no_answer_is_stale_when_one_epoch_follows_another) {
+    Trial trial;
+    trial.go_on_while([&] { (void)done(trial.service().recto({"cache", "flush"})); });
+    trial.all_answers_must_be_right();
+}
+
 BOOST_AUTO_TEST_CASE(no_answer_is_stale_when_a_backup_is_restored) {
     Trial trial;
     trial.back_up();

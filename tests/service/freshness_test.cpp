@@ -362,6 +362,21 @@ BOOST_AUTO_TEST_CASE(a_restored_old_database_is_the_truth_and_nothing_newer_is_s
     }
 }
 
+// Each epoch has half a megabyte of shared memory; a file that is mapped needs it also when it has no name any more.
+BOOST_AUTO_TEST_CASE(a_flush_leaves_nothing_of_the_epoch_before_in_the_workers) {
+    const auto left_in = [](Process& worker) {
+        const auto maps = split_list(read_file("/proc/" + std::to_string(worker.pid()) + "/maps"), '\n');
+        return std::ranges::count_if(maps,
+                                     [](const auto& line) { return line.find("/clock-v") != line.npos && line.ends_with(" (deleted)"); });
+    };
+    for (int flushes = 0; flushes < 5; ++flushes) {
+        warm(ada);
+        (void)done(service.recto({"cache", "flush"}));
+        for (std::size_t worker = 0; worker < kWorkers; ++worker) BOOST_TEST(ask(worker, ada).only_title() == "post");
+    }
+    for (auto& worker : service.workers()) BOOST_TEST(left_in(worker) == 0);
+}
+
 // Both workers; each time the answer is gone from both and from memcached.
 BOOST_AUTO_TEST_CASE(of_64_clients_who_miss_at_once_one_makes_the_host_compute) {
     for (int round = 0; round < 5; ++round) {

@@ -189,6 +189,14 @@ std::vector<fs::path> shared_files(const fs::path& folder) {
     return found;
 }
 
+// In this process, of files whose path begins so.
+std::size_t mappings_of(const fs::path& folder, std::string_view end) {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);) count += line.find(folder.string()) != std::string::npos && line.ends_with(end);
+    return count;
+}
+
 // The root has the shortest name.
 fs::path root_file(const fs::path& folder) { return shared_files(folder).front(); }
 
@@ -296,7 +304,30 @@ BOOST_AUTO_TEST_CASE(another_epoch_moves_all_processes_at_once) {
     BOOST_TEST(host.clock->read().epoch() == epoch);
     BOOST_TEST(other.read().synced() == seq);
     BOOST_TEST(before.epoch() != epoch);
-    BOOST_TEST(is_valid(before, seq, 1));  // as good as the moment it was taken
+    BOOST_TEST(shared_files(host.folder / "run").size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(a_reading_of_an_epoch_that_the_process_has_left_says_nothing) {
+    Host host;
+    const auto seq = host.write({1});
+    const auto before = host.clock->read();
+    host.database.renew_epoch(before.epoch());
+    host.clock->sync(host.source);
+    BOOST_TEST(is_valid(*host.clock, seq, 1));
+    BOOST_TEST(!is_valid(before, seq, 1));
+    BOOST_TEST(!before.is_trusted());
+    BOOST_TEST(!before.is_fresh());
+}
+
+BOOST_AUTO_TEST_CASE(an_epoch_gives_its_memory_back_when_all_processes_have_left_it) {
+    Host host;
+    const auto other = host.open();
+    for (int i = 0; i < 20; ++i) {
+        host.database.renew_epoch(host.database.content().epoch);
+        host.clock->sync(host.source);
+        BOOST_TEST(other.read().is_trusted());
+    }
+    BOOST_TEST(mappings_of(host.folder / "run", " (deleted)") == 0u);
     BOOST_TEST(shared_files(host.folder / "run").size() == 2u);
 }
 
@@ -904,6 +935,40 @@ BOOST_AUTO_TEST_CASE(threads_of_one_process_share_the_clock) {
     BOOST_TEST(ledger->stale == 0u);
     BOOST_TEST(ledger->judged > 0u);
     every_slot_must_be_right(host);
+}
+
+// The numbers go back with each epoch: what changed late in one has an early number in the next. A judgement of so many slots takes long
+// enough for the epoch to end in the middle of it.
+BOOST_AUTO_TEST_CASE(nothing_is_judged_by_slots_of_two_epochs) {
+    Host host;
+    const auto backup = host.database.content();
+    std::vector<Slot> slots(20'000, tag_slot(2));
+    slots.push_back(tag_slot(1));
+    std::atomic<bool> is_ending{false};
+    std::atomic<int> judged{0};
+    std::atomic<int> stale{0};
+    const auto judge = [&] {
+        while (!is_ending) {
+            const auto reading = host.clock->read();
+            const auto seq = reading.synced();
+            if (seq < 2) continue;  // the next epoch has begun already
+            if (reading.is_valid(seq - 1, slots)) ++stale;
+            ++judged;
+        }
+    };
+    std::thread first(judge);
+    std::thread second(judge);
+    for (int i = 0; i < 200; ++i) {
+        for (int changes = 0; changes < 10; ++changes) host.write({1});
+        const auto enough = judged + 2;
+        while (judged < enough) std::this_thread::yield();
+        host.database.restore(backup);
+        host.clock->sync(host.source);
+    }
+    is_ending = true;
+    first.join();
+    second.join();
+    BOOST_TEST(stale == 0);
 }
 
 BOOST_AUTO_TEST_CASE(processes_killed_in_the_middle_of_anything_leave_every_slot_right) {
