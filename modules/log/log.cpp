@@ -66,12 +66,13 @@ public:
     virtual void write(const std::string& line, Level level) = 0;
 };
 
-RotatingFile::Options file_options(const LogHandler& handler, const HandlerCounters& counters) {
+RotatingFile::Options file_options(const LogHandler& handler, const HandlerCounters& counters, const std::filesystem::path& runtime_dir) {
     RotatingFile::Options options{.file = handler.file,
                                   .max_bytes = handler.max_bytes,
                                   .backup_count = handler.backup_count,
                                   .min_free_space = handler.min_free_space,
                                   .sync_errors = handler.sync_errors,
+                                  .runtime_dir = runtime_dir,
                                   .counters = counters};
     if (!handler.compress) return options;
     // Shared because a std::function is copied.
@@ -81,9 +82,9 @@ RotatingFile::Options file_options(const LogHandler& handler, const HandlerCount
 
 class FileOutput : public Output {
 public:
-    FileOutput(const LogHandler& handler, RotatingFile::GapLine gap_line, const HandlerCounters& counters)
-        : file_(std::make_shared<RotatingFile>(file_options(handler, counters), std::move(gap_line))) {
-        if (handler.flush == Flush::batch) batch_.emplace(file_, counters);
+    FileOutput(const RotatingFile::Options& options, RotatingFile::GapLine gap_line, Flush flush)
+        : file_(std::make_shared<RotatingFile>(options, std::move(gap_line))) {
+        if (flush == Flush::batch) batch_.emplace(file_, options.counters);
     }
     void write(const std::string& line, Level level) override {
         const bool is_error = level >= Level::error;
@@ -141,11 +142,11 @@ struct GapLine {
 // The sink takes records from several threads at once.
 class Backend : public front::sinks::basic_sink_backend<front::sinks::concurrent_feeding> {
 public:
-    Backend(const LogHandler& handler, std::size_t number, const HandlerCounters& counters)
+    Backend(const LogHandler& handler, std::size_t number, const HandlerCounters& counters, const std::filesystem::path& runtime_dir)
         : format_(LineFormat::parse(handler.format).value()),
           max_record_(handler.max_record.bytes),
           bit_(HandlerBits{1} << number),
-          output_(output_of(handler, counters)) {}
+          output_(output_of(handler, counters, runtime_dir)) {}
 
     void consume(const front::record_view& record) {
         const auto submitted = front::extract<Submitted>(record_name(), record);
@@ -154,9 +155,10 @@ public:
     }
 
 private:
-    std::unique_ptr<Output> output_of(const LogHandler& handler, const HandlerCounters& counters) const {
+    std::unique_ptr<Output> output_of(const LogHandler& handler, const HandlerCounters& counters,
+                                      const std::filesystem::path& runtime_dir) const {
         if (handler.file.empty()) return std::make_unique<ErrorOutput>(counters);
-        return std::make_unique<FileOutput>(handler, GapLine{format_, max_record_}, counters);
+        return std::make_unique<FileOutput>(file_options(handler, counters, runtime_dir), GapLine{format_, max_record_}, handler.flush);
     }
 
     const LineFormat format_;
@@ -229,7 +231,8 @@ public:
         if (!options.runtime_dir.empty()) counters_.emplace(LogCounters::open(options.runtime_dir, options.handlers));
         auto first = std::make_unique<Routes>(options_, changed_levels());
         for (std::size_t i = 0; i < options_.handlers.size(); ++i)
-            sinks_.push_back(boost::make_shared<Sink>(boost::make_shared<Backend>(options_.handlers[i], i, counters_of(i))));
+            sinks_.push_back(
+                boost::make_shared<Sink>(boost::make_shared<Backend>(options_.handlers[i], i, counters_of(i), options.runtime_dir)));
         for (const auto& sink : sinks_) front::core::get()->add_sink(sink);
         front::core::get()->set_logging_enabled(true);
         replace_routes(first.release());

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "util/crypto.hpp"
 #include "util/file.hpp"
 
 namespace recto {
@@ -79,6 +80,11 @@ void Meter::raise(ino_t inode, std::uint64_t size) {
     auto word = word_->load();
     while (tag_in(word) == tag_of(inode) && size_in(word) < size && size < kMaxBytes)
         if (word_->compare_exchange_weak(word, word - size_in(word) + size)) return;
+}
+
+std::filesystem::path meter_path(const std::filesystem::path& file, const std::filesystem::path& runtime_dir) {
+    if (runtime_dir.empty()) return file.parent_path() / ('.' + file.filename().string() + ".meter");
+    return runtime_dir / ("log.meter." + hex(hash128(file.lexically_normal().string())).substr(0, 16));
 }
 
 }  // namespace recto

@@ -6,6 +6,8 @@
 //
 // Errors:   the constructor throws std::system_error; nothing else can fail.
 // Threads:  safe to call from any thread and any process that maps the same file.
+// Trap:     whoever truncates a mapped file kills all that use it (SIGBUS). So it lies with the other shared memory, in a private folder,
+//           and not among the logs, which people do empty by hand.
 // Limits:   files of 2^36 bytes, 4,095 writers at a time. Above, the word names no known file, and is set anew by the next rotation.
 #pragma once
 
@@ -47,5 +49,8 @@ public:
 private:
     std::atomic<std::uint64_t>* word_;
 };
+
+// Of the log `file`, an absolute path. Without a `runtime_dir` beside the log: then nobody may truncate hidden files there.
+[[nodiscard]] std::filesystem::path meter_path(const std::filesystem::path& file, const std::filesystem::path& runtime_dir);
 
 }  // namespace recto

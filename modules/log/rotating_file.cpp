@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "log/backups.hpp"
+#include "util/shared_file.hpp"
 
 namespace recto {
 namespace {
@@ -64,6 +65,7 @@ UniqueFd open_for_append(const fs::path& path) {
 RotatingFile::RotatingFile(Options options, GapLine gap_line)
     : path_(fs::absolute(options.file)),
       lock_path_(rotation_lock_path(path_)),
+      meter_path_(meter_path(path_, options.runtime_dir)),
       options_(std::move(options)),
       gap_line_(std::move(gap_line)),
       counters_(options_.counters),
@@ -166,16 +168,23 @@ void RotatingFile::open() {
     }
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0) throw io_error("cannot open the log", path_);
-    auto meter = std::make_unique<Meter>(lock_path_);  // again: it may have gone with its folder
+    open_meter();
 
     if (inode_ != 0) counters_.reopened();
     fd_ = std::move(fd);
-    meter_ = std::move(meter);
     device_ = status.st_dev;
     inode_ = status.st_ino;
     size_ = static_cast<std::uint64_t>(status.st_size);
     may_be_torn_ = size_ > 0;
     looked_at_ = now_;
+}
+
+// Again: it may have been removed. Where there can't be another, those who have the old one go on sharing it.
+void RotatingFile::open_meter() try {
+    if (!options_.runtime_dir.empty()) make_private_directory(options_.runtime_dir);
+    meter_ = std::make_unique<Meter>(meter_path_);
+} catch (const std::runtime_error&) {
+    if (!meter_) throw;
 }
 
 // Where the file stays too full because it can't be rotated, the line is written all the same.

@@ -1,8 +1,8 @@
 // rotating_file.hpp - a file that several processes append whole lines to, and that one of them rotates when it is full.
 //
 // What is written is one write(2) with O_APPEND and nothing else, so the kernel keeps lines whole and in order, and what was written
-// survives any death of the process. How full the file is stands in memory that the processes share (meter.hpp, mapped from the lock
-// file). The full file becomes `name.1`, the others move one up (backups.hpp).
+// survives any death of the process. How full the file is stands in memory that the processes share (meter.hpp). The full file becomes
+// `name.1`, the others move one up (backups.hpp).
 //
 // Errors:   the constructor throws std::system_error. write() throws nothing: a line that can't be written is counted, standard error
 //           hears of it (at most every 10 s), and the first line written again comes after one that tells the count.
@@ -40,7 +40,8 @@ public:
         Size max_bytes;
         int backup_count;  // at least 1
         Size min_free_space{0};
-        bool sync_errors = false;  // fdatasync after what has an error in it
+        bool sync_errors = false;                // fdatasync after what has an error in it
+        std::filesystem::path runtime_dir = {};  // of the meter; empty: beside the file
         HandlerCounters counters = {};
         std::function<void()> after_rotation = {};  // by us; while a line waits
     };
@@ -72,6 +73,7 @@ private:
     bool free_a_backup() const;
     bool is_current();  // is the open file still the one with the name? Updates size_.
     void open();
+    void open_meter();
 
     // Whether the meter counts us in, now or after a rotation.
     bool enter(std::size_t bytes);
@@ -93,6 +95,7 @@ private:
 
     const std::filesystem::path path_;
     const std::filesystem::path lock_path_;
+    const std::filesystem::path meter_path_;
     const Options options_;
     const GapLine gap_line_;
 

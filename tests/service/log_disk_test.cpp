@@ -89,3 +89,15 @@ BOOST_AUTO_TEST_CASE(workers_have_files_of_their_own_and_a_restarted_one_goes_on
     for (const auto* const name : {"logs/own.1.log", "logs/own.2.log"})
         BOOST_TEST(read_file(service.folder() / name).find("worker.stop") != std::string::npos);
 }
+
+// `truncate -s 0 logs/* logs/.*`
+BOOST_AUTO_TEST_CASE(a_worker_goes_on_when_all_files_of_the_log_folder_are_emptied) {
+    const Service service({.workers = 1, .ini = kUnlimited});
+    auto client = service.client();
+    for (int i = 0; i < 50; ++i) {
+        for (const auto& entry : std::filesystem::directory_iterator(service.folder() / "logs"))
+            std::filesystem::resize_file(entry.path(), 0);
+        BOOST_REQUIRE(client.get("/api/blog").status == 200);
+    }
+    BOOST_TEST(service.lines_with("get_blog") > 0u);
+}

@@ -653,6 +653,60 @@ BOOST_AUTO_TEST_CASE(lines_arrive_again_soon_after_a_disaster) {
         }
 }
 
+// `truncate -s 0 logs/.*`: what is mapped from a file that gets shorter kills whoever reads it.
+BOOST_AUTO_TEST_CASE(nobody_who_empties_hidden_files_of_the_log_folder_harms_anything) {
+    const TemporaryFolder folder;
+    const auto logs = folder / "logs";
+    auto options = log_to({.file = logs / "recto.log", .max_bytes = Size{20'000}, .backup_count = 200});
+    options.runtime_dir = folder / "run";
+    constexpr int kProcesses = 3, kLines = 3000;
+    const Progress logged;
+    std::vector<pid_t> writers;
+    for (int process = 0; process < kProcesses; ++process) writers.push_back(start_writers(options, process, kLines, logged));
+    const auto still_writing = [&] {
+        for (int writer = 0; writer < kProcesses * kThreads; ++writer)
+            if (logged[writer] < kLines) return true;
+        return false;
+    };
+    const auto empty_hidden_files = [&] {
+        if (!fs::exists(logs)) return;
+        for (const auto& entry : fs::directory_iterator(logs))
+            if (entry.path().filename().string().starts_with('.')) fs::resize_file(entry.path(), 0);
+    };
+    (void)eventually([&] { return empty_hidden_files(), !still_writing(); }, 20s);
+    for (const auto pid : writers) BOOST_TEST(exit_status(pid) == 0);
+
+    const auto numbers = numbers_in(logs / "recto.log");
+    BOOST_TEST(numbers.malformed == 0u);
+    BOOST_TEST(numbers.of_writer.size() == std::size_t{kProcesses * kThreads});
+    for (const auto& [writer, written] : numbers.of_writer) BOOST_TEST(written.size() == std::size_t{kLines});
+    BOOST_TEST(largest_file(logs / "recto.log") <= 20'000u + kProcesses * 512u);
+}
+
+// Where the meter is, and its folder.
+BOOST_AUTO_TEST_CASE(a_log_goes_on_when_the_runtime_folder_is_removed) {
+    for (const bool can_be_made : {true, false}) BOOST_TEST_CONTEXT(can_be_made) {
+            const TemporaryFolder folder;
+            const auto file = folder / "recto.log";
+            auto options = log_to({.file = file, .max_bytes = Size{2000}, .backup_count = 200});
+            options.runtime_dir = folder / "run";
+            BOOST_TEST(exit_status(in_child([&] {
+                           const ErrorOutput redirected(folder / "stderr");
+                           const LogSession session(options);
+                           Counter ignored;
+                           log_numbers(0, 100, ignored);
+                           fs::remove_all(options.runtime_dir);
+                           if (!can_be_made) write_text(options.runtime_dir, "x");
+                           log_numbers(1, 100, ignored);
+                       })) == 0);
+            const auto numbers = numbers_in(file);
+            BOOST_TEST(numbers.malformed == 0u);
+            for (const auto writer : {0, 1}) BOOST_TEST(numbers.of_writer.at(writer).size() == 100u);
+            BOOST_TEST(largest_file(file) <= 2000u);
+            BOOST_TEST(read_file(folder / "stderr") == "");
+        }
+}
+
 BOOST_AUTO_TEST_CASE(lines_that_had_nowhere_to_go_are_counted) {
     const TemporaryFolder folder;
     const auto logs = folder / "logs";
@@ -692,7 +746,7 @@ BOOST_AUTO_TEST_CASE(half_a_line_of_a_process_killed_while_writing_costs_no_line
 
     struct stat status {};
     BOOST_REQUIRE(::stat(file.c_str(), &status) == 0);
-    Meter killed(folder / ".recto.log.lock");
+    Meter killed(meter_path(file, {}));
     BOOST_REQUIRE((killed.enter(status.st_ino, 100, 10u << 20) == Meter::Answer::go_on));
     write_text(file, "half a li");
 
