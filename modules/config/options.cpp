@@ -117,7 +117,7 @@ constexpr std::array kOptions{
      "Error: lines of level error are on the disk before their request goes on, so that a power cut spares them; each takes "
      "milliseconds."},
     Option{"log.min_free_space", &Config::log_min_free_space, "off", "1MB..1000GB|off",
-     "What is left free on the log's file system: with less the oldest backups are removed, then lines are lost and counted. The log is "
+     "What is left free on the log's file system: with less our oldest backups are removed, then lines are lost and counted. The log is "
      "bounded without it, by max_bytes and backup_count; it is for a disk that others fill."},
     Option{"log.compress", &Config::log_compress, "off", "on|off", "Backups from the second on are compressed: recto.log.2.gz."},
     Option{"log.slow", &Config::log_slow, "1s", "1ms..1h|off",

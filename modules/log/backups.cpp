@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 // Half a second, as tries: a machine that stood still as a whole, its holder too, has used up one of them.
 constexpr int kLockTries = 1000;
 constexpr auto kLockPause = 500us;
-constexpr int kMostBackups = 1000;  // as [log] backup_count may say; a higher number is no name of ours, but a date perhaps
 
 bool is_there(const fs::path& path) {
     struct stat status {};
@@ -73,7 +72,7 @@ void shift_backups(const fs::path& file, int backup_count) {
     for (int number = free - 1; number >= 1; --number) move_up(file, number);
     rename_if_there(file, backup_path(file, 1));
     for (const auto& backup : backups_of(file))
-        if (backup.number > backup_count && backup.number <= kMostBackups) remove_if_there(backup.path);
+        if (backup.number > backup_count) remove_if_there(backup.path);
 }
 
 bool remove_oldest_backup(const fs::path& file) {

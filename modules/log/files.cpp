@@ -20,8 +20,10 @@ struct Name {
     int number = 0;
     bool is_compressed = false;
 
-    // The oldest lines first; of two files with the same lines the plain one.
-    [[nodiscard]] auto order() const { return std::tuple(instance, -number, is_compressed); }
+    [[nodiscard]] bool is_dated() const { return number > kMostBackups; }
+
+    // The oldest lines first; of two files with the same lines the plain one. Dates grow, our numbers fall.
+    [[nodiscard]] auto order() const { return std::tuple(instance, !is_dated(), is_dated() ? number : -number, is_compressed); }
 };
 
 // Takes a number from the beginning of the text, as we write it: without zeros in front.
@@ -96,7 +98,7 @@ std::vector<fs::path> files_of(const LogHandler& handler) {
 std::vector<LogBackup> backups_of(const fs::path& file) {
     std::vector<LogBackup> backups;
     for (const auto& [name, path] : find_files(file))
-        if (name.number > 0) backups.push_back({name.number, name.is_compressed, path});
+        if (name.number > 0 && !name.is_dated()) backups.push_back({name.number, name.is_compressed, path});
     return backups;
 }
 

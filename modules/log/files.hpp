@@ -2,7 +2,8 @@
 // has `%i`.
 //
 // `recto.log` is the current file, `recto.log.1` its newest backup; from 2 on one may be compressed, `recto.log.2.gz`. With the name
-// `recto.%i.log` each worker has its own: `recto.1.log`, `recto.1.log.1` and so on.
+// `recto.%i.log` each worker has its own: `recto.1.log`, `recto.1.log.1` and so on. A number above kMostBackups is a date, and the file
+// another rotator's (`recto.log.20261127`, logrotate): it is read like ours and never touched.
 //
 // Errors:   none; a folder that isn't there or can't be read has no files.
 // Threads:  pure functions of what is on the disk. A rotation may move a name on while it is being read: whoever wants each line once
@@ -17,6 +18,7 @@
 namespace recto {
 
 inline constexpr std::string_view kInstanceMark = "%i";  // in the name of a file, not in its folder
+inline constexpr int kMostBackups = 1000;                // of one file, as [log] backup_count allows
 
 [[nodiscard]] bool is_of_instances(const std::filesystem::path& file);  // whether each worker has one of its own
 [[nodiscard]] std::filesystem::path file_of_instance(const std::filesystem::path& file, int instance);
@@ -32,7 +34,7 @@ struct LogBackup {
     std::filesystem::path path;
 };
 
-// Of the one file, the oldest first (the highest number); plain and compressed ones of the same number are both listed.
+// Of the one file, ours only, the oldest first (the highest number); plain and compressed ones of the same number are both listed.
 [[nodiscard]] std::vector<LogBackup> backups_of(const std::filesystem::path& file);
 
 [[nodiscard]] std::filesystem::path backup_path(const std::filesystem::path& file, int number);

@@ -52,8 +52,16 @@ BOOST_AUTO_TEST_CASE(after_a_rotation_there_are_as_many_backups_as_there_may_be_
     make(folder.path(), {"recto.log", "recto.log.1", "recto.log.2", "recto.log.3.gz", "recto.log.4.gz", "recto.log.4", "recto.log.1000"});
     make(folder.path(), {"recto.log.20261127", "recto.log.1001", "recto.log.x"});  // logrotate's, an operator's
     shift_backups(folder / "recto.log", 2);
-    BOOST_TEST(names_of(folder / "recto.log") == "recto.log.20261127 recto.log.1001 recto.log.2 recto.log.1");
+    BOOST_TEST(names_of(folder / "recto.log") == "recto.log.1001 recto.log.20261127 recto.log.2 recto.log.1");
     BOOST_TEST(fs::exists(folder / "recto.log.x"));
+}
+
+BOOST_AUTO_TEST_CASE(files_with_a_date_are_read_before_ours_by_age_and_are_no_backups_of_ours) {
+    const TemporaryFolder folder;
+    make(folder.path(), {"recto.log", "recto.log.1", "recto.log.2.gz", "recto.log.20261127", "recto.log.20261126.gz", "recto.log.1001"});
+    BOOST_TEST(names_of(folder / "recto.log") ==
+               "recto.log.1001 recto.log.20261126.gz recto.log.20261127 recto.log.2.gz recto.log.1 recto.log");
+    BOOST_TEST(backups_of(folder / "recto.log").size() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(the_files_of_all_workers_are_found_by_their_pattern) {

@@ -86,6 +86,33 @@ BOOST_AUTO_TEST_CASE(the_oldest_backups_go_when_the_disk_gets_short) {
     });
 }
 
+// logrotate with `dateformat .%Y%m%d` and its like: they keep their own count, and know nothing of ours.
+BOOST_AUTO_TEST_CASE(backups_with_a_date_are_another_s_and_stay) {
+    const TemporaryFolder folder;
+    with_small_disk(folder.path(), "4m", [&] {
+        const ErrorOutput redirected(folder / "stderr");
+        const auto file = folder / "recto.log";
+        const fs::path dated[] = {folder / "recto.log.20261126.gz", folder / "recto.log.20261127"};
+        for (const auto& path : dated) fill(path, 500'000);
+        for (int number = 1; number <= 2; ++number) fill(backup(file, number), 100'000);
+        fill(folder / "other", 2'500'000);
+        const LogSession session(log_to({.file = file, .min_free_space = Size{1u << 20}}));
+        require(eventually([&] {
+                    log_event("going.on");
+                    return !fs::exists(backup(file, 2)) || !fs::exists(dated[1]);
+                }),
+                "nothing goes");
+        require(fs::exists(backup(file, 1)), "the newer backup went first");
+        require(eventually([&] {
+                    log_event("going.on");
+                    return read_file(folder / "stderr").find("min_free_space") != std::string::npos;
+                }),
+                "nobody was told");
+        require(!fs::exists(backup(file, 1)), "a backup is left");
+        for (const auto& path : dated) require(fs::exists(path), "another's file went");
+    });
+}
+
 BOOST_AUTO_TEST_CASE(with_no_backup_left_lines_are_lost_until_there_is_room_and_the_gap_tells) {
     const TemporaryFolder folder;
     with_small_disk(folder.path(), "4m", [&] {
