@@ -61,11 +61,14 @@ std::vector<Span> spans_of(const LogLine& line, std::string_view text) {
 
 }  // namespace
 
+// Nothing can be read of /dev/null or a terminal.
 std::vector<LogHandler> file_handlers(const Config& config) {
     std::vector<LogHandler> handlers;
     std::set<std::filesystem::path> files;
+    std::error_code unseen;
     for (auto& handler : log_options(config).handlers)
-        if (!handler.file.empty() && files.insert(handler.file).second) handlers.push_back(std::move(handler));
+        if (!handler.file.empty() && !std::filesystem::is_character_file(handler.file, unseen) && files.insert(handler.file).second)
+            handlers.push_back(std::move(handler));
     return handlers;
 }
 

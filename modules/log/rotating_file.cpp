@@ -103,7 +103,7 @@ UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) 
         counters_.lost(lost);
     }
     counters_.wrote(lines_in(lines) - lost);
-    if (!wants_file || !fd_ || !rest.empty()) return UniqueFd();
+    if (!wants_file || !fd_ || is_device_ || !rest.empty()) return UniqueFd();
     UniqueFd file(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
     if (!file) sync(fd_.get());  // no descriptor is free: the others have to wait
     return file;
@@ -131,7 +131,7 @@ void RotatingFile::look() try {
     looked_at_ = now_;
     if (!fd_ || !is_current())
         open();
-    else
+    else if (!is_device_)
         meter_->raise(inode_, size_);  // someone may write who doesn't know the meter
     keep_space_free();
 } catch (const std::exception& problem) {
@@ -141,8 +141,8 @@ void RotatingFile::look() try {
 
 // One backup a look: a file system may take its time to count what was freed, and the disk isn't full yet.
 void RotatingFile::keep_space_free() {
-    if (options_.min_free_space.bytes == 0) return;
-    has_room_ = free_space_of(path_.parent_path()) >= options_.min_free_space.bytes || free_a_backup();
+    has_room_ = options_.min_free_space.bytes == 0 || is_device_ || free_space_of(path_.parent_path()) >= options_.min_free_space.bytes ||
+                free_a_backup();
     if (!has_room_) complain("less than min_free_space is left, and no backup", ENOSPC);
 }
 
@@ -168,12 +168,13 @@ void RotatingFile::open() {
     }
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0) throw io_error("cannot open the log", path_);
-    open_meter();
+    if (S_ISREG(status.st_mode)) open_meter();
 
     if (inode_ != 0) counters_.reopened();
     fd_ = std::move(fd);
     device_ = status.st_dev;
     inode_ = status.st_ino;
+    is_device_ = !S_ISREG(status.st_mode);
     size_ = static_cast<std::uint64_t>(status.st_size);
     may_be_torn_ = size_ > 0;
     looked_at_ = now_;
@@ -225,6 +226,7 @@ bool RotatingFile::enter_next_file(std::size_t bytes) try {
 }
 
 std::string_view RotatingFile::append(std::string_view lines) {
+    if (is_device_) return write_once(lines);
     const bool metered = enter(lines.size());
     const auto rest = may_be_torn_ && ends_torn() ? write_behind_torn(lines) : write_once(lines);
     const bool alone = metered && meter_->leave(inode_);

@@ -8,6 +8,7 @@
 //           hears of it (at most every 10 s), and the first line written again comes after one that tells the count.
 //           While the file system has less than min_free_space the oldest backup goes, one every 100 ms; with none left lines are lost.
 // Threads:  safe to call from any thread, and from any process with a RotatingFile of its own. Not shared across fork().
+// Devices:  /dev/null, a terminal or a pipe takes the lines as they come; nothing is rotated, locked or looked at.
 // Limits:   a file has max_bytes (of 32 GB at most), plus at most one write() per process. The folder is on this machine's disk (flock,
 //           O_APPEND: not NFS). A disk that stands still holds its writers: Batch is for those who can't wait.
 //           A process frozen while it rotates delays another's line by 500 ms every 5 s; the file grows meanwhile.
@@ -105,6 +106,7 @@ private:
     std::unique_ptr<Meter> meter_;
     dev_t device_ = 0;
     ino_t inode_ = 0;
+    bool is_device_ = false;    // or a pipe
     std::uint64_t size_ = 0;    // when we last looked
     bool may_be_torn_ = false;  // see what the last byte is before writing
     bool has_room_ = true;      // min_free_space

@@ -27,8 +27,9 @@ constexpr int kDone = 0, kFailed = 1, kUsage = 64;
 constexpr const char* kIni =
     "[throttle]\nanon = 100000/day\nblog_limit = 100000/day\n"
     "[view blog]\nlog = debug\n"
-    "[log]\nhandlers = file, all\nnginx_access = logs/nginx-access.log\n"
+    "[log]\nhandlers = file, all, away\nnginx_access = logs/nginx-access.log\n"
     "[handler all]\nfile = logs/all.log\nformat = json\n"
+    "[handler away]\nfile = /dev/null\n"  // nothing to read
     "[logger recto.clock]\nlevel = warning\n";
 
 Service& service() {

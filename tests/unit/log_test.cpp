@@ -24,7 +24,9 @@
 #include <unistd.h>
 #include <boost/test/unit_test.hpp>
 
+#include "log/backups.hpp"
 #include "log/levels.hpp"
+#include "log/log_counters.hpp"
 #include "log/meter.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/log_lines.hpp"
@@ -705,6 +707,40 @@ BOOST_AUTO_TEST_CASE(a_log_goes_on_when_the_runtime_folder_is_removed) {
             BOOST_TEST(largest_file(file) <= 2000u);
             BOOST_TEST(read_file(folder / "stderr") == "");
         }
+}
+
+BOOST_AUTO_TEST_CASE(a_device_or_a_pipe_takes_lines_and_is_neither_rotated_nor_locked) {
+    const TemporaryFolder folder;
+    const auto pipe = folder / "pipe";
+    BOOST_REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+    const UniqueFd reader(::open(pipe.c_str(), O_RDONLY | O_NONBLOCK));
+    for (const auto& file : {fs::path("/dev/null"), pipe}) BOOST_TEST_CONTEXT(file) {
+            auto options = log_to({.file = file,
+                                   .max_bytes = Size{1000},
+                                   .backup_count = 1,
+                                   .sync_errors = true,
+                                   .min_free_space = Size{std::uint64_t{1} << 60}});
+            options.runtime_dir = folder / ("run." + file.filename().string());
+            BOOST_TEST(exit_status(in_child([&] {
+                           const ErrorOutput redirected(folder / "stderr");
+                           const LogSession session(options);
+                           for (int i = 0; i < 100; ++i) log_event("number", {}, kDefaultLogger, i % 10 == 0 ? Level::error : Level::info);
+                           std::this_thread::sleep_for(150ms);
+                           log_event("number");
+                       })) == 0);
+            const auto counts = LogCounters::open(options.runtime_dir, options.handlers).read(0);
+            BOOST_TEST(counts.written == 101u);
+            BOOST_TEST(counts.lost == 0u);
+            BOOST_TEST(counts.rotations == 0u);
+            BOOST_TEST(counts.reopened == 0u);
+            BOOST_TEST(counts.last_errno == 0);
+            BOOST_TEST(!fs::exists(rotation_lock_path(file)));
+            BOOST_TEST(read_file(folder / "stderr") == "");
+        }
+    std::string text(64u << 10, '\0');
+    const auto count = ::read(reader.get(), text.data(), text.size());
+    BOOST_REQUIRE(count > 0);
+    BOOST_TEST(lines_of(text.substr(0, static_cast<std::size_t>(count))).size() == 101u);
 }
 
 BOOST_AUTO_TEST_CASE(lines_that_had_nowhere_to_go_are_counted) {
