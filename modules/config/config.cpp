@@ -9,6 +9,7 @@
 
 #include "config/ini.hpp"
 #include "config/options.hpp"
+#include "log/files.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
@@ -359,15 +360,32 @@ private:
 
     // Each handler would rotate it by limits of its own; of a database lines and a rotation would leave nothing.
     void check_log_files() {
-        std::map<std::filesystem::path, std::string> files{{config_.store_file.lexically_normal(), "[store]"}};
-        const auto take = [&](const std::filesystem::path& file, const std::string& section, const Setting& setting) {
-            const auto [first, is_new] = files.emplace(file.lexically_normal(), "[" + section + "]");
-            if (!is_new) tell(setting, "is the file of " + first->second + " already");
+        struct Use {
+            std::filesystem::path file;
+            std::string section;
+            Setting setting;
         };
-        take(config_.log_file, "log", setting_of(*find_option("log", "file")));
+        std::vector<Use> uses{{config_.log_file, "[log]", setting_of(*find_option("log", "file"))}};
         for (const auto& [name, handler] : config_.handlers) {
             const auto section = std::string(kHandlerPrefix) + name;
-            if (handler.file) take(*handler.file, section, settings_.at(section + ".file"));
+            if (handler.file) uses.push_back({*handler.file, "[" + section + "]", settings_.at(section + ".file")});
+        }
+        const Use store{config_.store_file, "[store]", setting_of(*find_option("store", "file"))};
+
+        std::map<std::filesystem::path, std::string> owners{{store.file.lexically_normal(), store.section}};
+        for (const auto& use : uses) {
+            const auto [first, is_new] = owners.emplace(use.file.lexically_normal(), use.section);
+            if (!is_new) tell(use.setting, "is the file of " + first->second + " already");
+        }
+        const auto check_against = [&](const Use& use, const Use& log) {
+            const auto name = log.file.filename().string();
+            if (is_name_of(log.file, use.file))
+                tell(use.setting, "is a name of the files of " + log.section + ", which are " + name + ", " + name + ".1 and so on");
+        };
+        for (const auto& log : uses) {
+            check_against(store, log);
+            for (const auto& use : uses)
+                if (&use != &log) check_against(use, log);
         }
     }
 

@@ -87,6 +87,12 @@ fs::path file_of_instance(const fs::path& file, int instance) {
     return file.parent_path() / name;
 }
 
+bool is_name_of(const fs::path& file, const fs::path& other) {
+    const auto mine = file.lexically_normal(), others = file_of_instance(other.lexically_normal(), 1);
+    const auto name = parse_name(others.filename().string(), mine.filename().string());
+    return name && mine.parent_path() == others.parent_path() && (name->number > 0 || name->instance > 0);
+}
+
 std::vector<fs::path> files_of(const LogHandler& handler) {
     std::vector<fs::path> files;
     if (handler.file.empty()) return files;

@@ -23,6 +23,10 @@ inline constexpr int kMostBackups = 1000;                // of one file, as [log
 [[nodiscard]] bool is_of_instances(const std::filesystem::path& file);  // whether each worker has one of its own
 [[nodiscard]] std::filesystem::path file_of_instance(const std::filesystem::path& file, int instance);
 
+// Whether `other`, which isn't `file`, has the name of a backup of `file` or of a worker's own: with two handlers of such names each would
+// rotate over the other's lines. Of what `%i` stands for in `other` one number is tried.
+[[nodiscard]] bool is_name_of(const std::filesystem::path& file, const std::filesystem::path& other);
+
 // All that there is for a handler, whoever wrote it: the workers in the order of their numbers, of each the oldest lines first, so the
 // current file comes last. A backup that is there plain and compressed, because a process died in between, is listed once, plain.
 // Nothing for standard error.

@@ -397,9 +397,19 @@ BOOST_AUTO_TEST_CASE(the_log_has_handlers_and_loggers_of_ones_own) {
     BOOST_TEST((config.loggers.at("other") == LoggerSection{.handlers = std::vector<std::string>{}}));
 }
 
+BOOST_AUTO_TEST_CASE(handlers_with_names_alike_keep_out_of_each_other_s_way) {
+    for (const auto* text :
+         {"[handler a]\nfile = recto.log.1\n", "[handler a]\nfile = logs/recto.log.old\n", "[handler a]\nfile = /dev/null\n",
+          "[handler a]\nfile = logs/recto.1.log\n", "[handler a]\nfile = x.%i.log\n[handler b]\nfile = x.log\n"})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(mistakes_of(text) == "");
+}
+
 BOOST_AUTO_TEST_CASE(the_mistakes_of_handlers_and_loggers_are_told) {
     const auto format = "expected verbose, json, ecs or a pattern with {message}"s;
     const auto file = "expected a path, with no % in it but one %i in the name"s;
+    const auto names = [](const std::string& whose, const std::string& name) {
+        return "is a name of the files of " + whose + ", which are " + name + ", " + name + ".1 and so on";
+    };
     const Case cases[] = {
         {"[handler]\n", "recto.ini:1: [handler]: expected a name of a-z, 0-9 and _ . -, such as [handler slow]"},
         {"[handler file]\nlevel = info\n", "recto.ini:1: [handler file]: this handler is set in [log]"},
@@ -413,6 +423,16 @@ BOOST_AUTO_TEST_CASE(the_mistakes_of_handlers_and_loggers_are_told) {
         {"[log]\nfile = recto.db\n", "recto.ini:2: [log] file = recto.db: is the file of [store] already"},
         {"[store]\nfile = logs/recto.log\n", "default [log] file = logs/recto.log: is the file of [store] already"},
         {"[store]\nfile = a\n[handler own]\nfile = a\n", "recto.ini:4: [handler own] file = a: is the file of [store] already"},
+        {"[handler a]\nfile = logs/recto.log.1\n", "recto.ini:2: [handler a] file = logs/recto.log.1: " + names("[log]", "recto.log")},
+        {"[handler a]\nfile = y/../logs/recto.log.9.gz\n",
+         "recto.ini:2: [handler a] file = y/../logs/recto.log.9.gz: " + names("[log]", "recto.log")},
+        {"[log]\nfile = x.2\n[handler a]\nfile = x\n", "recto.ini:2: [log] file = x.2: " + names("[handler a]", "x")},
+        {"[handler a]\nfile = x.%i.log\n[handler b]\nfile = x.7.log\n",
+         "recto.ini:4: [handler b] file = x.7.log: " + names("[handler a]", "x.%i.log")},
+        {"[handler a]\nfile = x.%i.log\n[handler b]\nfile = x.%i.log.1\n",
+         "recto.ini:4: [handler b] file = x.%i.log.1: " + names("[handler a]", "x.%i.log")},
+        {"[handler a]\nfile = x\n[handler b]\nfile = x.%i\n", "recto.ini:4: [handler b] file = x.%i: " + names("[handler a]", "x")},
+        {"[store]\nfile = logs/recto.log.1\n", "recto.ini:2: [store] file = logs/recto.log.1: " + names("[log]", "recto.log")},
         {"[log]\nfile = recto.%p.log\n", "recto.ini:2: [log] file = recto.%p.log: " + file + ", such as logs/recto.log"},
         {"[log]\nfile = %i/recto.log\n", "recto.ini:2: [log] file = %i/recto.log: " + file + ", such as logs/recto.log"},
         {"[log]\nfile = %i.%i\n", "recto.ini:2: [log] file = %i.%i: " + file + ", such as logs/recto.log"},
