@@ -19,7 +19,7 @@
 
 namespace recto {
 
-// Bytes. The units are powers of 1024, as in nginx and memcached: `10MB` is 10,485,760.
+// Bytes. The units are powers of 1024, as in nginx and memcached: `10MB`, or `10M` as nginx has it, is 10,485,760.
 struct Size {
     std::uint64_t bytes = 0;
     auto operator<=>(const Size&) const = default;
