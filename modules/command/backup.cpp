@@ -9,7 +9,7 @@ namespace recto {
 // Root's backup may lie where only root can write, so the log, which must not be root's, comes afterwards.
 void add_backup(CLI::App& program, Operator& op) {
     auto* const command = program.add_subcommand("backup", "Copies the database into a file, while it is in use; checks the copy");
-    auto* const file = command->add_option("FILE", "The copy")->required();
+    auto* const file = command->add_option("FILE", "The copy")->required()->check(bad_path);
     const auto force = std::make_shared<bool>(false);
     command->add_flag("--force", *force, "Also over a file that is there");
     command->final_callback([&op, file, force] {

@@ -40,7 +40,7 @@ void add_commands(CLI::App& program, Operator& op) {
 int main(int argc, char** argv) {
     CLI::App program{"The operator's program of Recto, a blog service.", "recto"};
     Operator op;
-    program.add_option("--config", op.config_file, "The configuration")->capture_default_str();
+    program.add_option("--config", op.config_file, "The configuration")->capture_default_str()->check(bad_path);
     program.require_subcommand(1);
     program.fallthrough();  // `recto check --config F` as well as `recto --config F check`
     program.footer("Exit codes: 0 done, 1 failed, 64 wrong usage, 78 wrong configuration.");

@@ -18,6 +18,8 @@ void fail(const std::string& why) {
     throw Stop{ExitCode::failed};
 }
 
+std::string bad_path(const std::string& path) { return path.empty() ? "expected a path, and it is empty" : ""; }
+
 void warn_of_orphans(const std::string& file, std::int64_t orphans) {
     if (orphans == 0) return;
     std::fprintf(stderr, "recto: warning: %s: references to rows that aren't there: %ld; `PRAGMA foreign_key_check` lists them\n",

@@ -24,6 +24,9 @@ struct Stop {
 
 [[noreturn]] void fail(const std::string& why);  // prints it, then Stop
 
+// For CLI11's check(): what is wrong with the path of a file or folder, empty if nothing.
+[[nodiscard]] std::string bad_path(const std::string& path);
+
 // If a database has references to rows that aren't there. No reason to do without a copy.
 void warn_of_orphans(const std::string& file, std::int64_t orphans);
 

@@ -20,7 +20,7 @@ void print(const Config& config, const std::string& file, const CheckedBackup& b
 // The backup is read first: it may be readable for root alone.
 void add_restore(CLI::App& program, Operator& op) {
     auto* const command = program.add_subcommand("restore", "Puts a backup in the place of the database, while it is in use");
-    auto* const file = command->add_option("FILE", "The backup; it stays as it is")->required();
+    auto* const file = command->add_option("FILE", "The backup; it stays as it is")->required()->check(bad_path);
     const auto no_keep = std::make_shared<bool>(false);
     command->add_flag("--no-keep", *no_keep, "Keep no copy of the database as it is now");
     command->final_callback([&op, file, no_keep] {

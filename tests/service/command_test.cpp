@@ -377,6 +377,19 @@ BOOST_AUTO_TEST_CASE(again_changes_nothing_and_what_was_edited_since_is_left_unl
 
 BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_said) { check_refused({"import", "/not/there"}, kFailed, "not a folder: /not/there"); }
 
+BOOST_AUTO_TEST_CASE(a_folder_without_a_post_is_said) {
+    const auto folder = service().folder() / "no-posts";
+    for (const auto* name : {"", "notes.txt", "README.rst"}) BOOST_TEST_CONTEXT(name) {
+            std::filesystem::create_directories(folder / "below");
+            if (*name != '\0') replace_file(folder / "below" / name, "text");
+            check_refused({"import", folder}, kFailed, "no file in " + folder.string() + " ends in .md or .markdown");
+        }
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_word_is_no_path) {
+    for (const auto* command : {"backup", "restore", "import"}) check_refused({command, ""}, kUsage, "expected a path, and it is empty");
+}
+
 BOOST_AUTO_TEST_CASE(the_sample_posts_are_good) {
     BOOST_TEST(has(output_of({"import", "etc/sample-posts"}), "updated 0, unchanged 0, left 0, not read 0"));
 }
