@@ -25,6 +25,7 @@
 #include "tests/support/history.hpp"
 #include "tests/support/journal.hpp"
 #include "tests/support/service.hpp"
+#include "tests/support/standstills.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -44,7 +45,7 @@ constexpr int kClients = 2;  // through nginx
 constexpr int kAuthors = 4;
 constexpr int kPostsOfAWriter = 5;
 constexpr auto kNoGrace = 0ms;
-constexpr auto kGrace = 100ms;                            // for what goes around Recto
+constexpr auto kGrace = 100ms;                            // for what goes around Recto, while the machine runs
 const std::vector<std::string> kLittleMemory{"-m", "2"};  // MB, the least that memcached takes
 constexpr std::string_view kIni = "[view blogs.by_author]\nthrottle = none\nlog = off\n";
 
@@ -212,6 +213,7 @@ struct Board {
     std::atomic<std::size_t> reads = 0;
     std::atomic<std::size_t> writes = 0;
     std::array<std::atomic<bool>, 4096> has_to_end{};  // by process
+    Standstills standstills;
 
     static Board& make() {
         void* const memory = ::mmap(nullptr, sizeof(Board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -431,6 +433,7 @@ public:
     void all_answers_must_be_right() {
         for (auto* group : {&writers_, &clients_, &direct_})
             for (auto& helper : *group) end(helper);
+        end(watch_);
         const auto [history, failures, slowest] = collected();
         const auto verdict = history.judge();
         std::fprintf(stderr,
@@ -529,7 +532,10 @@ private:
         for (const auto& file : fs::directory_iterator(service_.folder().path())) {
             if (file.path().extension() != ".journal") continue;
             auto record = read_journal(file.path());
-            for (auto& write : record.writes) history.add(std::move(write));
+            for (auto& write : record.writes) {
+                write.visible_by = board_.standstills.after(write.committed_by, write.visible_by - write.committed_by);
+                history.add(std::move(write));
+            }
             std::vector<std::size_t> answers;
             for (const auto& body : record.bodies) answers.push_back(history.add_answer(posts_in(body)));
             for (const auto& read : record.answers) {
@@ -549,6 +555,7 @@ private:
     Board& board_ = Board::make();
     std::size_t started_ = 0;
     int allowed_failures_ = 0;
+    Helper watch_ = start("watch", [](Desk& desk) { desk.board.standstills.watch(desk.has_to_end); });
     std::vector<Helper> direct_;  // one a worker, in the same order
     std::vector<Helper> clients_;
     std::vector<Helper> writers_;                      // first those through Recto

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/support/history.hpp"
+#include "tests/support/standstills.hpp"
 
 namespace recto {
 namespace {
@@ -243,6 +244,20 @@ BOOST_AUTO_TEST_CASE(random_true_histories_pass_and_one_forged_answer_is_found) 
             one.must_be(Wrong::older_than_written);
         }
     }
+}
+
+BOOST_AUTO_TEST_CASE(a_time_of_grace_is_longer_by_what_the_machine_stood_still) {
+    Standstills stands;
+    stands.note(at(100), at(400));
+    stands.note(at(500), at(600));
+    const auto after = [&](int since, int running) { return stands.after(at(since), std::chrono::microseconds(running)); };
+    BOOST_TEST((after(0, 50) == at(50)));
+    BOOST_TEST((after(0, 150) == at(450)));
+    BOOST_TEST((after(0, 250) == at(650)));
+    BOOST_TEST((after(300, 50) == at(450)));
+    BOOST_TEST((after(450, 60) == at(610)));
+    BOOST_TEST((after(600, 60) == at(660)));
+    BOOST_TEST((after(300, 0) == at(300)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
