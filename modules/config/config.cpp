@@ -414,6 +414,8 @@ private:
         for (const auto& scope : *view.throttle) {
             if (!config_.throttle_scopes.contains(scope))
                 tell(setting, "[throttle] has no scope " + scope + unknown(scope, scope_names(config_)));
+            // Its requests would count as guesses: at the limit no token from their address would be looked at.
+            if (scope == "wrong_tokens") tell(setting, "wrong_tokens counts answers with 401, no view can name it");
             if (std::ranges::find(seen, scope) != seen.end()) tell(setting, scope + " is there twice");
             seen.push_back(scope);
         }

@@ -698,6 +698,8 @@ BOOST_AUTO_TEST_CASE(what_a_view_says_is_checked) {
                      "recto.ini:2: [view blog] throttle = anon, blog_limt: [throttle] has no scope blog_limt, did you mean blog_limit? "
                      "Known: anon, blog_2_limit, blog_limit, user, wrong_tokens"});
     cases.push_back({"[view blog]\nthrottle = anon, anon\n", "recto.ini:2: [view blog] throttle = anon, anon: anon is there twice"});
+    cases.push_back({"[view blog]\nthrottle = anon, wrong_tokens\n",
+                     "recto.ini:2: [view blog] throttle = anon, wrong_tokens: wrong_tokens counts answers with 401, no view can name it"});
     check_mistakes(cases);
 }
 
