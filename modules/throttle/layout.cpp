@@ -16,9 +16,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kLine = 64;
 constexpr std::size_t kPage = 4096;
-// Enough that stripes fill evenly; few enough that a process dies with all of its locks released (the kernel looks at 2,048).
+// Enough that stripes fill evenly; few enough that one is moved in some milliseconds.
 constexpr std::size_t kWaysPerStripe = 256;
-constexpr std::size_t kMostStripes = 256;
+constexpr std::size_t kMostStripes = 4096;
 
 constexpr std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 

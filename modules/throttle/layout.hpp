@@ -6,6 +6,10 @@
 // every scope; a client lies in one stripe, so one lock covers a request in all its scopes. A set is 8 tags, 8 words, 8 times the memory
 // of AcceptTimes; within its stripe a client may lie in either of two sets. All of that follows from the client's tag.
 //
+// While a file is replaced there are two. The new one is `throttle.next`, beside `throttle`, and each stripe of the old one is moved by
+// itself: its records are copied under its lock, then it says that they are gone. So every client counts in one file at each moment, and
+// nobody waits for longer than one stripe takes. When all are moved, the new file takes the old one's name.
+//
 // Threads:  plain values, immutable after construction.
 // Source:   two choices: Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing", 2001.
 #pragma once
@@ -33,7 +37,7 @@ constexpr std::size_t kWays = 8;
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.
 struct Description {
     static constexpr std::uint64_t kMagic = 0x656c74746f726874;  // "throttle"
-    static constexpr std::uint32_t kLayout = 3;
+    static constexpr std::uint32_t kLayout = 4;
 
     struct Policy {
         std::array<char, 48> scope;
@@ -59,9 +63,12 @@ struct Description {
 struct Header {
     Description description;
     SipKey secret;
+    std::uint64_t id;       // random
+    std::uint64_t follows;  // the id of the one whose place it takes; 0: of none
 
-    // Set when another file begins to take its place: whoever finds it set at the start of its work makes that file, should the one who
-    // began be dead.
+    // From when another file begins to take its place on. Whoever finds it set at the start of its work goes on with that file, should
+    // the one who began be dead.
+    enum Retired : std::uint32_t { kInUse, kStopped, kMoving, kReplaced };
     std::atomic<std::uint32_t> retired;
 };
 
@@ -69,9 +76,10 @@ struct alignas(128) Stripe {
     static constexpr std::size_t kRefusals = 8;
 
     RobustMutex mutex;
-    // Set under the lock before its records are taken over into another file; without the lock only if a stopped process holds it. Who
-    // finds it set, before it counts or after, counts again in that file.
-    std::atomic<std::uint32_t> retired{0};
+    // Under the lock; without it only if a stopped process holds it. Nobody counts in a closed stripe; the clients of one that was moved
+    // count in the file that follows. Who finds it so after it counted counts again there.
+    enum Retired : std::uint32_t { kOpen, kClosed, kMoved };
+    std::atomic<std::uint32_t> retired{kOpen};
     std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
     std::array<RefusalSlot, kRefusals> refusals{};
 };

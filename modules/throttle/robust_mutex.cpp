@@ -2,6 +2,7 @@
 
 #include <cassert>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include "util/file.hpp"
@@ -17,14 +19,15 @@
 namespace recto {
 namespace {
 
-constexpr long kPatienceNanoseconds = 4'500'000;  // and the rest of 5 ms to wake up and answer
+using std::chrono::steady_clock;
+constexpr auto kPatience = std::chrono::microseconds(4500);  // and the rest of 5 ms to wake up and answer
 constexpr int kMostPatiences = 40;
 constexpr int kSpins = 30;  // about as long as two others need to finish
 
 timespec patience_from_now(clockid_t clock) {
     timespec time{};
     ::clock_gettime(clock, &time);
-    time.tv_nsec += kPatienceNanoseconds;
+    time.tv_nsec += std::chrono::nanoseconds(kPatience).count();
     if (time.tv_nsec >= 1'000'000'000) {
         time.tv_nsec -= 1'000'000'000;
         ++time.tv_sec;
@@ -49,6 +52,14 @@ int try_for_a_moment(pthread_mutex_t& mutex) {
         code = ::pthread_mutex_trylock(&mutex);
     }
     return code;
+}
+
+int try_within_patience(pthread_mutex_t& mutex) {
+    int code = EBUSY;
+    for (const auto end = steady_clock::now() + kPatience; code == EBUSY && steady_clock::now() < end;
+         code = ::pthread_mutex_trylock(&mutex))
+        ::sched_yield();
+    return code == EBUSY ? ETIMEDOUT : code;
 }
 
 // Whether a thread goes on by itself: it runs or would if it had a processor (R), or the kernel gets it a page (D). Nobody who holds a
@@ -82,9 +93,9 @@ RobustMutex::RobustMutex() {
     ::pthread_mutexattr_destroy(&attributes);
 }
 
-RobustMutex::Locked RobustMutex::lock() {
+RobustMutex::Locked RobustMutex::lock(Waiting waiting) {
     int code = try_for_a_moment(mutex_);
-    if (code == EBUSY) code = wait_patiently();
+    if (code == EBUSY) code = wait_patiently(waiting);
     if (code == 0) return Locked::yes;
     if (code != EOWNERDEAD) return Locked::stalled;
     ::pthread_mutex_consistent(&mutex_);
@@ -98,11 +109,11 @@ void RobustMutex::unlock() {
 
 // On a machine with too much to do a holder may be without a processor, or without its memory, for longer than our patience; that is no
 // reason to give up.
-int RobustMutex::wait_patiently() {
+int RobustMutex::wait_patiently(Waiting waiting) {
     int code = ETIMEDOUT;
     for (int patience = 0; patience < kMostPatiences && code == ETIMEDOUT; ++patience) {
         if (patience > 0 && holder_is_stuck()) break;
-        code = lock_within_patience(mutex_);
+        code = waiting == Waiting::awake ? try_within_patience(mutex_) : lock_within_patience(mutex_);
     }
     return code;
 }

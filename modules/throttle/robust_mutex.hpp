@@ -13,18 +13,19 @@ namespace recto {
 class RobustMutex {
 public:
     enum class Locked { yes, recovered, stalled };
+    enum class Waiting { asleep, awake };
 
     RobustMutex();
     RobustMutex(const RobustMutex&) = delete;
     RobustMutex& operator=(const RobustMutex&) = delete;
 
     // `stalled` after 5 ms if the holder is stopped (a signal, a debugger), after 200 ms if it merely gets no processor or waits for
-    // memory; then it is not ours.
-    [[nodiscard]] Locked lock();
+    // memory; then it is not ours. Who holds another one waits `awake`: asleep it would look as if it were stopped with that one.
+    [[nodiscard]] Locked lock(Waiting waiting = Waiting::asleep);
     void unlock();
 
 private:
-    int wait_patiently();
+    int wait_patiently(Waiting waiting);
     [[nodiscard]] bool holder_is_stuck() const;
 
     pthread_mutex_t mutex_;

@@ -24,7 +24,7 @@ void for_each_bit(std::uint64_t bits, const Visit& visit) {
 
 constexpr std::uint64_t bit(std::size_t index) { return std::uint64_t{1} << index; }
 
-bool is_retired(const Stripe& stripe) { return stripe.retired.load(std::memory_order_relaxed) != 0; }
+bool is_retired(const Stripe& stripe) { return stripe.retired.load(std::memory_order_relaxed) != Stripe::kOpen; }
 
 }  // namespace
 
@@ -38,8 +38,6 @@ Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_fi
         if (own.policies[scope].dry_run) dry_runs_ |= bit(*positions_.back());
     }
 }
-
-bool Throttle::Table::is_being_replaced() const { return header().retired.load(std::memory_order_acquire) != 0; }
 
 std::optional<Throttle::Table::Position> Throttle::Table::position(std::string_view scope) const {
     const auto found = std::ranges::find(in_file_.policies, scope, &ThrottlePolicy::scope);
@@ -56,7 +54,7 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     auto& home = stripe(place.stripe);
     const Guard guard(home);
     if (!guard) return Verdict{.outcome = Outcome::stalled};
-    if (is_retired(home)) return {};
+    if (is_retired(home)) return answer_of_retired(home);
 
     const auto now = ticks_.now();
     std::array<Spot, kMaxScopes> spots;
@@ -85,8 +83,14 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
         for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
     // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
     std::atomic_signal_fence(std::memory_order_seq_cst);
-    if (is_retired(home)) return {};
+    if (is_retired(home)) return answer_of_retired(home);
     return verdict;
+}
+
+// Closed while others can be found in the next table already: a stopped process holds the lock, and what it held is just being moved.
+std::optional<Throttle::Verdict> Throttle::Table::answer_of_retired(const Stripe& stripe) const {
+    if (stripe.retired.load(std::memory_order_relaxed) == Stripe::kClosed && is_moving()) return Verdict{.outcome = Outcome::stalled};
+    return {};
 }
 
 // The scopes that count such a client, as bits.
@@ -271,14 +275,14 @@ Throttle::Refusals Throttle::Table::named(const NotedRefusals& refusals, std::ui
             .dry_run = refusals.dry_run};
 }
 
-std::optional<std::vector<Throttle::Refusals>> Throttle::Table::take_refusals() {
+std::vector<Throttle::Refusals> Throttle::Table::take_refusals() {
     std::vector<Refusals> taken;
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         RefusalNotes notes(stripe(i).refusals);
         if (!notes.any()) continue;
         const Guard guard(stripe(i));
         if (!guard) continue;
-        if (is_retired(stripe(i))) return taken.empty() ? std::nullopt : std::optional(taken);
+        if (is_retired(stripe(i))) continue;
         const auto now = ticks_.now();
         for (const auto& due : notes.take_due(now)) taken.push_back(named(due, now));
     }

@@ -22,12 +22,21 @@ public:
     // `memory` must stay mapped as long as the process lives. `in_file`: what read_description said; `own`: of this process.
     Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks);
 
-    // Makes a table of zeroed memory, with the counts of the scopes that `previous` has too (and ends that one), or those of a snapshot.
-    // Names these scopes.
+    // Makes a table of zeroed memory: an empty one that is to take the place of `previous`, or one with the counts of a snapshot. Names
+    // the scopes whose counts are kept.
     static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
                                          Table* previous, const Snapshot* snapshot);
 
-    [[nodiscard]] bool is_being_replaced() const;
+    // Moves what is still in `previous`, stripe by stripe, when this table can be found by all. Throws if a stopped process holds a lock
+    // of this one; then somebody else may go on.
+    void take_over(Table& previous);
+    void end();  // this one is wholly moved, and the one that follows has its name
+
+    [[nodiscard]] std::uint64_t id() const { return header().id; }
+    [[nodiscard]] bool follows(const Table& previous) const { return header().follows == previous.id(); }
+    [[nodiscard]] bool is_being_replaced() const { return retired() != Header::kInUse; }
+    [[nodiscard]] bool is_moving() const { return retired() >= Header::kMoving; }  // clients of moved stripes count in the next one
+    [[nodiscard]] bool is_replaced() const { return retired() == Header::kReplaced; }
 
     // For the policies of a table that is to take this one's place: room for what has been counted above a lower limit.
     void keep_capacity(std::vector<ThrottlePolicy>& policies) const;
@@ -38,12 +47,10 @@ public:
         RequestWeight weight;
         bool counts;
     };
-    // Empty: the table was replaced, ask the one that is in its place.
+    // Empty: such a client counts in the table that is in the place of this one.
     [[nodiscard]] std::optional<Verdict> check(const Ask& ask);
 
-    // The same.
-    [[nodiscard]] std::optional<std::vector<Refusals>> take_refusals();
-
+    [[nodiscard]] std::vector<Refusals> take_refusals();
     [[nodiscard]] std::vector<Usage> usage(const Client& client) const;
     [[nodiscard]] std::vector<Record> fullest(std::size_t count) const;
     [[nodiscard]] std::vector<Refusals> refusals() const;
@@ -63,6 +70,8 @@ private:
     using Position = std::size_t;  // in the file
 
     [[nodiscard]] Header& header() const { return *reinterpret_cast<Header*>(memory_.data()); }
+    [[nodiscard]] std::uint32_t retired() const { return header().retired.load(std::memory_order_acquire); }
+    [[nodiscard]] std::optional<Verdict> answer_of_retired(const Stripe& stripe) const;
     [[nodiscard]] Stripe& stripe(std::size_t index) const;
     [[nodiscard]] const Population& population(bool user) const { return user ? layout_.users : layout_.addresses; }
     [[nodiscard]] const Region& region(Position scope, bool user) const;
@@ -95,11 +104,17 @@ private:
     enum class Stalled { throws, is_read_anyway };
     template <class Visit>
     void visit(Position scope, bool user, const Visit& visit_record, Stalled stalled = Stalled::throws) const;
-    void take_over(Table& previous);
-    void retire();
+    template <class Visit>
+    void visit_part(Position scope, bool user, std::size_t part, const Visit& visit_record) const;
+    void begin_after(Table& previous);
+    void stop();
+    void for_each_common_scope(const Table& previous, const auto& visit_scope) const;
+    void take_over_stripe(Table& previous, std::size_t index);
     void take_over(const Snapshot& snapshot);
-    void take_over_floors(const Table& previous, Position from, Position to, bool user);
-    void take_over_refusals(const Table& previous);
+    [[nodiscard]] bool has_sets_of(const Table& previous) const;
+    void raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part);
+    void raise_all_floors(const Table& previous, Position from, Position to, bool user);
+    void take_over_refusals(const Table& previous, Stripe& stripe);
     void put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now);
 
     std::span<std::byte> memory_;

@@ -15,7 +15,8 @@ inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) {
 
 class Throttle::Table::Guard {
 public:
-    explicit Guard(Stripe& stripe) : stripe_(stripe), locked_(stripe.mutex.lock()) {
+    explicit Guard(Stripe& stripe, RobustMutex::Waiting waiting = RobustMutex::Waiting::asleep)
+        : stripe_(stripe), locked_(stripe.mutex.lock(waiting)) {
         // After a death there is nothing to repair: what the last store of a change didn't commit never happened.
         if (locked_ == RobustMutex::Locked::recovered) add(stripe.recovered_locks);
         if (locked_ == RobustMutex::Locked::stalled) add(stripe.stalls);
@@ -88,6 +89,15 @@ private:
     std::byte* memory_;
 };
 
+// Every record of the scope in one stripe.
+template <class Visit>
+void Throttle::Table::visit_part(Position scope, bool user, std::size_t part, const Visit& visit_record) const {
+    const auto sets = population(user).sets_per_stripe;
+    for (auto set_index = part * sets; set_index < (part + 1) * sets; ++set_index)
+        for (std::size_t index = 0; index < kWays; ++index)
+            if (const auto record = way(scope, user, set_index, index); record.taken()) visit_record(record);
+}
+
 // Every record of the scope, stripe by stripe under its lock.
 template <class Visit>
 void Throttle::Table::visit(Position scope, bool user, const Visit& visit_record, Stalled stalled) const {
@@ -96,9 +106,7 @@ void Throttle::Table::visit(Position scope, bool user, const Visit& visit_record
     for (std::size_t part = 0; part < whose.stripes; ++part) {
         const Guard guard(stripe(whose.first_stripe + part));
         if (stalled == Stalled::throws) guard.require();
-        for (auto set_index = part * whose.sets_per_stripe; set_index < (part + 1) * whose.sets_per_stripe; ++set_index)
-            for (std::size_t index = 0; index < kWays; ++index)
-                if (const auto record = way(scope, user, set_index, index); record.taken()) visit_record(record);
+        visit_part(scope, user, part, visit_record);
     }
 }
 

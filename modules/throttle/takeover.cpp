@@ -10,7 +10,8 @@ namespace recto {
 
 std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
                                                Table* previous, const Snapshot* snapshot) {
-    auto& header = *new (memory.data()) Header{.description = describe(options), .secret = {}, .retired = {}};
+    auto& header =
+        *new (memory.data()) Header{.description = describe(options), .secret = {}, .id = random_number(), .follows = 0, .retired = {}};
     Table table(memory, options, options, ticks);
     for (std::size_t i = 0; i < table.layout_.stripes(); ++i) new (&table.stripe(i)) Stripe;
     random_bytes(header.secret);
@@ -21,7 +22,8 @@ std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, cons
     };
     if (previous != nullptr) {
         header.secret = previous->header().secret;
-        table.take_over(*previous);
+        header.follows = previous->id();
+        table.begin_after(*previous);
         for (const auto& policy : previous->in_file_.policies) keep(policy.scope);
     } else if (snapshot != nullptr) {
         header.secret = snapshot->secret;
@@ -45,62 +47,97 @@ void Throttle::Table::keep_capacity(std::vector<ThrottlePolicy>& policies) const
     }
 }
 
-// Nobody counts in a stripe once it is retired; who was inside is waited for. Where a stopped process holds the lock the memory stands
-// still, and is whole as after a death: it is taken over all the same, and that process counts again in the new table when it goes on.
-void Throttle::Table::retire() {
-    header().retired.store(1, std::memory_order_release);
+// What is no longer counted in the old table has to be in this one before anybody can find it: where somebody was killed before his table
+// had a name. The floors of sets that are others than before go into all sets, for which everybody has to stand still.
+void Throttle::Table::begin_after(Table& previous) {
+    if (in_file_.strict && previous.in_file_.strict && !has_sets_of(previous)) {
+        previous.stop();
+        for_each_common_scope(previous, [&](Position from, Position to, bool user) { raise_all_floors(previous, from, to, user); });
+    }
+    for (std::size_t i = 0; i < previous.layout_.stripes(); ++i)
+        if (previous.stripe(i).retired.load(std::memory_order_acquire) != Stripe::kOpen) take_over_stripe(previous, i);
+}
+
+void Throttle::Table::stop() {
+    header().retired.store(Header::kStopped, std::memory_order_release);
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         const Guard guard(stripe(i));
-        stripe(i).retired.store(1, std::memory_order_seq_cst);
+        stripe(i).retired.store(Stripe::kClosed, std::memory_order_seq_cst);
     }
 }
 
 void Throttle::Table::take_over(Table& previous) {
-    previous.retire();
-    const auto now = ticks_.now();
-    for (Position from = 0; from < previous.in_file_.policies.size(); ++from) {
-        const auto to = position(previous.in_file_.policies[from].scope);
-        if (!to) continue;
-        for (const bool user : {false, true}) {
-            if (!counts(*to, user) || !previous.counts(from, user)) continue;
-            take_over_floors(previous, from, *to, user);
-            const auto take = [&](const Way& record) {
-                put(*to, user, record.tag.load(std::memory_order_relaxed), record.times(previous.window(from)).times(), now);
-            };
-            previous.visit(from, user, take, Stalled::is_read_anyway);
-        }
-    }
-    take_over_refusals(previous);
+    previous.header().retired.store(Header::kMoving, std::memory_order_release);
+    for (std::size_t i = 0; i < previous.layout_.stripes(); ++i)
+        if (previous.stripe(i).retired.load(std::memory_order_acquire) != Stripe::kMoved) take_over_stripe(previous, i);
 }
 
-// Into each set its own, where sets are the same ones; else into all of them the highest that any client could have got.
-void Throttle::Table::take_over_floors(const Table& previous, Position from, Position to, bool user) {
-    if (!in_file_.strict || !previous.in_file_.strict) return;
-    const auto sets = previous.population(user).sets();
-    const bool is_same = in_file_.clients == previous.in_file_.clients && in_file_.users == previous.in_file_.users;
-    std::vector<std::uint64_t> highest;
-    for (std::size_t set_index = 0; set_index < sets; ++set_index) {
-        const auto times = previous.floor(from, user, set_index).times();
-        if (times.empty()) continue;
-        if (is_same) floor(to, user, set_index).raise(times);
-        highest = newest_of_both(std::move(highest), times);
+void Throttle::Table::end() { header().retired.store(Header::kReplaced, std::memory_order_release); }
+
+// May be done again, if the last one who did it was killed before the end: until then nobody counts these clients in this table. Where a
+// stopped process holds the lock the memory stands still, and is whole as after a death: it is moved all the same, and that process, if
+// it goes on, finds that nobody counts there any more.
+void Throttle::Table::take_over_stripe(Table& previous, std::size_t index) {
+    auto& stripe = previous.stripe(index);
+    const Guard guard(stripe);
+    if (!guard) stripe.retired.store(Stripe::kClosed, std::memory_order_seq_cst);
+    const auto now = ticks_.now();
+    for_each_common_scope(previous, [&](Position from, Position to, bool user) {
+        const auto& whose = previous.population(user);
+        if (index < whose.first_stripe || index >= whose.first_stripe + whose.stripes) return;
+        const auto part = index - whose.first_stripe;
+        if (has_sets_of(previous)) raise_floors(previous, from, to, user, part);
+        previous.visit_part(from, user, part, [&](const Way& record) {
+            put(to, user, record.tag.load(std::memory_order_relaxed), record.times(previous.window(from)).times(), now);
+        });
+    });
+    take_over_refusals(previous, stripe);
+    stripe.retired.store(Stripe::kMoved, std::memory_order_seq_cst);
+}
+
+void Throttle::Table::for_each_common_scope(const Table& previous, const auto& visit_scope) const {
+    for (Position from = 0; from < previous.in_file_.policies.size(); ++from) {
+        const auto to = position(previous.in_file_.policies[from].scope);
+        for (const bool user : {false, true})
+            if (to && counts(*to, user) && previous.counts(from, user)) visit_scope(from, *to, user);
     }
-    if (is_same || highest.empty()) return;
+}
+
+bool Throttle::Table::has_sets_of(const Table& previous) const {
+    return in_file_.clients == previous.in_file_.clients && in_file_.users == previous.in_file_.users;
+}
+
+// Each into its own.
+void Throttle::Table::raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part) {
+    if (!in_file_.strict || !previous.in_file_.strict) return;
+    const auto sets = population(user).sets_per_stripe;
+    const Guard guard(stripe(population(user).first_stripe + part), RobustMutex::Waiting::awake);
+    guard.require();
+    for (auto set_index = part * sets; set_index < (part + 1) * sets; ++set_index)
+        if (const auto times = previous.floor(from, user, set_index).times(); !times.empty()) floor(to, user, set_index).raise(times);
+}
+
+// To the highest that any client could have got. Of a table that stands still, in one that nobody else has yet.
+void Throttle::Table::raise_all_floors(const Table& previous, Position from, Position to, bool user) {
+    std::vector<std::uint64_t> highest;
+    for (std::size_t set_index = 0; set_index < previous.population(user).sets(); ++set_index)
+        highest = newest_of_both(std::move(highest), previous.floor(from, user, set_index).times());
+    if (highest.empty()) return;
     for (std::size_t set_index = 0; set_index < population(user).sets(); ++set_index) floor(to, user, set_index).raise(highest);
 }
 
-void Throttle::Table::take_over_refusals(const Table& previous) {
-    for (std::size_t i = 0; i < previous.layout_.stripes(); ++i) {
-        const Guard guard(previous.stripe(i));
-        for (auto note : RefusalNotes(previous.stripe(i).refusals).all()) {
-            if (note.scope != NotedRefusals::kSeveral) {
-                if (note.scope >= previous.in_file_.policies.size()) continue;
-                const auto to = position(previous.in_file_.policies[note.scope].scope);
-                if (!to) continue;
-                note.scope = static_cast<std::uint32_t>(*to);
-            }
-            RefusalNotes(stripe(place_of(note.client).stripe).refusals).add(note);
+void Throttle::Table::take_over_refusals(const Table& previous, Stripe& from) {
+    for (auto note : RefusalNotes(from.refusals).all()) {
+        if (note.scope != NotedRefusals::kSeveral) {
+            if (note.scope >= previous.in_file_.policies.size()) continue;
+            const auto to = position(previous.in_file_.policies[note.scope].scope);
+            if (!to) continue;
+            note.scope = static_cast<std::uint32_t>(*to);
         }
+        auto& home = stripe(place_of(note.client).stripe);
+        const Guard guard(home, RobustMutex::Waiting::awake);
+        guard.require();
+        RefusalNotes(home.refusals).add(note);
     }
 }
 
@@ -118,13 +155,17 @@ void Throttle::Table::take_over(const Snapshot& snapshot) {
     }
 }
 
-// What no longer counts needs no place. A table that became smaller may have none for somebody: whoever loses least gives way.
+// What no longer counts needs no place. A table that became smaller may have none for somebody: whoever loses least gives way. A record
+// that is there already was put there by somebody who was killed then.
 void Throttle::Table::put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now) {
     const auto& rate = window(scope);
     if (times.empty() || rate.capacity() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
     const auto place = recto::place_of(tag, user, population(user));
-    const auto spot = make_room(scope, place, now);
-    evict(scope, spot, place);
+    const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
+    guard.require();
+    const auto own = find(scope, place);
+    const auto spot = own ? *own : make_room(scope, place, now);
+    if (!own) evict(scope, spot, place);
     const auto record = way(scope, user, spot.set, spot.index);
     record.times(rate).assign(times);
     record.tag.store(tag, std::memory_order_release);

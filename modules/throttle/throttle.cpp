@@ -22,8 +22,8 @@ using namespace std::chrono_literals;
 
 constexpr std::uint64_t kTwoYears = 2 * 366 * 86'400 * kTicksPerSecond;  // more than the longest period
 constexpr auto kPatience = 5s;                                           // of who starts
-constexpr auto kPatienceOfRequest = 500ms;                               // longer than a large table takes
-constexpr auto kPause = 1s;                                              // after a table couldn't be replaced
+constexpr auto kPatienceOfRequest = 500ms;
+constexpr auto kPause = 1s;  // after a table couldn't be replaced
 
 class BootTicks : public TickSource {
 public:
@@ -37,8 +37,10 @@ public:
 };
 
 fs::path table_path(const fs::path& folder) { return folder / "throttle"; }
+fs::path next_path(const fs::path& folder) { return folder / "throttle.next"; }
 
-// Held for as long as it takes to make a table, some milliseconds; a process stopped with it must not stop us without a word.
+// Held for as long as it takes to make a table and to move the old one's records; a process stopped with it must not stop us without a
+// word.
 FileLock lock_folder(const fs::path& folder, std::chrono::milliseconds patience) {
     const auto path = folder / "throttle.lock";
     const auto end = std::chrono::steady_clock::now() + patience;
@@ -54,8 +56,8 @@ struct Attached {
     std::optional<ThrottleOptions> options;  // empty: of another boot, another version or no table at all
 };
 
-std::optional<Attached> attach_file(const fs::path& folder) {
-    auto file = SharedFile::attach(table_path(folder));
+std::optional<Attached> attach_file(const fs::path& path) {
+    auto file = SharedFile::attach(path);
     if (!file) return {};
     auto options = read_description(file->bytes());
     return Attached{std::move(*file), std::move(options)};
@@ -76,7 +78,7 @@ const TickSource& boot_ticks() {
     return ticks;
 }
 
-// The table in use, and those it replaced: other threads may still be in one.
+// The table in use, those it replaced (other threads may still be in one), and the one that is about to replace it.
 class Throttle::Shared {
 public:
     Shared(ThrottleOptions options, const TickSource& ticks) : options_(std::move(options)), ticks_(ticks) {}
@@ -93,39 +95,41 @@ public:
 
     // False when there is none.
     bool attach() {
-        auto found = attach_file(options_.folder);
+        auto found = attach_file(table_path(options_.folder));
         if (!found || !found->options) return false;
         auto folder = std::move(options_.folder);
         options_ = *found->options;
         options_.folder = std::move(folder);
-        use(std::move(found->file), options_);
+        current_.store(&link_to(*std::move(found)), std::memory_order_release);
         return true;
     }
 
-    // Asks the table in use, which may be replaced meanwhile.
+    // Asks the table where such a client counts.
     template <class Answer>
     Answer ask(const auto& question, Answer if_none) {
+        auto* link = &in_use();
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
-            auto& table = in_use();
-            if (auto answer = question(table)) return *std::move(answer);
-            if (!renew(table)) break;
+            if (auto answer = question(link->table)) return *std::move(answer);
+            if (auto* const next = next_of(*link))
+                link = next;
+            else if (renew(*link))
+                link = &in_use();
+            else
+                break;
         }
         return if_none;
     }
 
     void until_done(const auto& work) {
-        for (int attempt = 0; attempt < kAttempts; ++attempt) {
-            auto& table = in_use();
-            if (work(table)) return;
-            if (!renew(table)) break;
-        }
+        for (int attempt = 0; attempt < kAttempts; ++attempt)
+            if (work(up_to_date())) return;
         throw std::runtime_error("throttle: the table is just being replaced");
     }
 
     // For what is not about one client: that of a worker which has just nothing to count may have been replaced long ago.
     Table& up_to_date() {
-        for (int attempt = 0; attempt < kAttempts && in_use().is_being_replaced() && renew(in_use()); ++attempt) continue;
-        return in_use();
+        for (int attempt = 0; attempt < kAttempts && in_use().table.is_being_replaced() && renew(in_use()); ++attempt) continue;
+        return in_use().table;
     }
 
     [[nodiscard]] const ThrottleOptions& options() const { return options_; }
@@ -134,15 +138,52 @@ public:
 private:
     static constexpr int kAttempts = 10;
 
-    [[nodiscard]] Table& in_use() const { return *current_.load(std::memory_order_acquire); }
+    struct Link {
+        Link(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks)
+            : table(memory, in_file, own, ticks) {}
+        Table table;
+        std::atomic<Link*> next = nullptr;
+    };
 
-    // By whatever policies the one that took its place has. No waiting for long: that is for the next request to try again.
-    bool renew(const Table& retired) {
-        const std::lock_guard lock(mutex_);
+    [[nodiscard]] Link& in_use() const { return *current_.load(std::memory_order_acquire); }
+
+    // Where the clients of a stripe that was moved count, while others may still be moved and long after.
+    Link* next_of(Link& link) {
+        if (!link.table.is_moving()) return nullptr;
+        auto* next = link.next.load(std::memory_order_acquire);
+        if (next == nullptr) link.next.store(next = find_next(link.table), std::memory_order_release);
+        if (auto* expected = &link; next != nullptr && link.table.is_replaced())
+            current_.compare_exchange_strong(expected, next, std::memory_order_acq_rel);
+        return next;
+    }
+
+    // It may get its name just now; and once the table is wholly moved, several may follow.
+    Link* find_next(const Table& table) {
+        const auto named = table_path(options_.folder), unnamed = next_path(options_.folder);
+        bool is_moved = false;
+        try {
+            do {
+                is_moved = table.is_replaced();
+                for (const auto& path : {named, unnamed, named}) {
+                    auto found = attach_file(path);
+                    if (!found || !found->options) continue;
+                    const Table there(found->file.bytes(), *found->options, options_, ticks_);
+                    if (there.follows(table) || (is_moved && path == named)) return &link_to(*std::move(found));
+                }
+            } while (!is_moved && table.is_replaced());
+        } catch (const std::exception&) {  // for renew() to deal with
+        }
+        return nullptr;
+    }
+
+    // Takes the place of a table that is being replaced, by whatever policies it has. No waiting for long: that is for the next request to
+    // try again.
+    bool renew(const Link& retired) {
+        const std::lock_guard lock(renewing_);
         if (&in_use() != &retired) return true;
         if (std::chrono::steady_clock::now() < not_before_) return false;
         try {
-            adopt([](const ThrottleOptions&) { return true; }, kPatienceOfRequest);
+            adopt(fits_all, kPatienceOfRequest);
             return true;
         } catch (const std::exception&) {
             not_before_ = std::chrono::steady_clock::now() + kPause;
@@ -150,51 +191,72 @@ private:
         }
     }
 
+    static bool fits_all(const ThrottleOptions&) { return true; }
+
     void adopt(const auto& fits, std::chrono::milliseconds patience) {
         if (use_if(fits)) return;
         const auto lock = lock_folder(options_.folder, patience);
-        if (!use_if(fits)) make();
+        while (!use_if(fits)) replace();
     }
 
     bool use_if(const auto& fits) {
-        auto found = attach_file(options_.folder);
+        auto found = attach_file(table_path(options_.folder));
         if (!found || !found->options || !fits(*found->options)) return false;
-        if (Table(found->file.bytes(), *found->options, options_, ticks_).is_being_replaced()) return false;
-        use(std::move(found->file), *found->options);
+        auto& link = link_to(*std::move(found));
+        if (link.table.is_being_replaced()) return false;
+        current_.store(&link, std::memory_order_release);
         return true;
     }
 
-    // Also where somebody retired a table and died before the new one was in place.
-    void make() {
-        remove_half_made(table_path(options_.folder));
-        auto found = attach_file(options_.folder);
-        const bool is_ours = found && found->options;
-        std::optional<Table> previous;
-        if (is_ours) previous.emplace(keep_mapped(std::move(found->file)), *found->options, options_, ticks_);
-        if (!is_ours) remove_half_made(options_.snapshot);
-        const auto snapshot = is_ours ? std::nullopt : load_snapshot(options_.snapshot, std::chrono::system_clock::now());
-        auto in_file = options_;
-        if (previous) previous->keep_capacity(in_file.policies);
-        std::vector<std::string> kept;
-        auto file = SharedFile::create(table_path(options_.folder), Layout(in_file).size, [&](std::span<std::byte> memory) {
-            kept = Table::fill(memory, in_file, ticks_, previous ? &*previous : nullptr, snapshot ? &*snapshot : nullptr);
-        });
-        note_ = note_on(!found, is_ours, snapshot.has_value(), kept);
-        use(std::move(file), in_file);
+    // Under the lock of the folder. Also goes on where somebody was killed.
+    void replace() {
+        const auto named = table_path(options_.folder), unnamed = next_path(options_.folder);
+        remove_half_made(named);
+        remove_half_made(unnamed);
+        auto found = attach_file(named);
+        const bool is_first = !found;
+        auto* const previous = found && found->options ? &link_to(*std::move(found)).table : nullptr;
+        auto next = attach_file(unnamed);
+        if (!previous || !next || !next->options || !Table(next->file.bytes(), *next->options, options_, ticks_).follows(*previous))
+            next = make(unnamed, previous, is_first);
+        else
+            note_ = "throttle: went on with a new table that somebody had begun";
+        if (previous != nullptr) link_to(*std::move(next)).table.take_over(*previous);
+        fs::rename(unnamed, named);
+        if (previous != nullptr) previous->end();
     }
 
-    void use(SharedFile file, const ThrottleOptions& in_file) {
-        tables_.push_back(std::make_unique<Table>(keep_mapped(std::move(file)), in_file, options_, ticks_));
-        current_.store(tables_.back().get(), std::memory_order_release);
+    Attached make(const fs::path& path, Table* previous, bool is_first) {
+        if (previous == nullptr) remove_half_made(options_.snapshot);
+        const auto snapshot = previous == nullptr ? load_snapshot(options_.snapshot, std::chrono::system_clock::now()) : std::nullopt;
+        auto in_file = options_;
+        if (previous != nullptr) previous->keep_capacity(in_file.policies);
+        std::vector<std::string> kept;
+        auto file = SharedFile::create(path, Layout(in_file).size, [&](std::span<std::byte> memory) {
+            kept = Table::fill(memory, in_file, ticks_, previous, snapshot ? &*snapshot : nullptr);
+        });
+        note_ = note_on(is_first, previous != nullptr, snapshot.has_value(), kept);
+        return {std::move(file), std::move(in_file)};
+    }
+
+    // Each table is mapped once.
+    Link& link_to(Attached found) {
+        const std::lock_guard lock(linking_);
+        const auto id = Table(found.file.bytes(), *found.options, options_, ticks_).id();
+        const auto known = std::ranges::find_if(links_, [&](const auto& link) { return link->table.id() == id; });
+        if (known != links_.end()) return **known;
+        links_.push_back(std::make_unique<Link>(keep_mapped(std::move(found.file)), *found.options, options_, ticks_));
+        return *links_.back();
     }
 
     ThrottleOptions options_;
     const TickSource& ticks_;
     std::string note_;
-    std::mutex mutex_;  // of what follows, after the start
-    std::vector<std::unique_ptr<Table>> tables_;
+    std::atomic<Link*> current_ = nullptr;
+    std::mutex linking_;  // of what follows
+    std::vector<std::unique_ptr<Link>> links_;
+    std::mutex renewing_;  // of what follows, after the start
     std::chrono::steady_clock::time_point not_before_;
-    std::atomic<Table*> current_ = nullptr;
 };
 
 Throttle Throttle::open(const ThrottleOptions& options, const TickSource& ticks) {
@@ -235,9 +297,7 @@ Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& cl
     return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
 }
 
-std::vector<Throttle::Refusals> Throttle::take_refusals() {
-    return shared_->ask([](Table& table) { return table.take_refusals(); }, std::vector<Refusals>());
-}
+std::vector<Throttle::Refusals> Throttle::take_refusals() { return shared_->up_to_date().take_refusals(); }
 
 void Throttle::save() const {
     recto::save(shared_->up_to_date().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now());

@@ -15,9 +15,11 @@
 // Time:     from a clock passed in (a test moves it), read under the lock; ticks of 2^-18 s (4 microseconds) of CLOCK_BOOTTIME. A request
 //           counts from the end of its tick on, so it is never forgotten early; how late at worst: lateness_of().
 // Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
-//           have are taken over, whatever else changed (rate, representation, size); also those above a lowered limit, should it be
-//           raised again. From then on the processes that still run with the
-//           old policies count in the new file too, by the rates it has: nobody gets a limit twice.
+//           have are moved, whatever else changed (rate, representation, size); also those above a lowered limit, should it be raised
+//           again. Clients are moved a few hundred at a time; the processes that still run with the old policies count those that were
+//           moved in the new file, by the rates it has. Each client is in one file at each moment: nobody gets a limit twice, and no
+//           request waits for longer than those few hundred take, some milliseconds. (Only where a strict table changes its size all
+//           wait for all.) Whoever is killed while he moves them leaves both files to the next one, who goes on.
 // Source:   DRF's rule (rest_framework/throttling.py); RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 #pragma once
 

@@ -98,6 +98,8 @@ unsigned accepted_of(Throttle& throttle, unsigned requests, const Client& client
     return count;
 }
 
+std::filesystem::path traced_folder;
+
 // One client has used 2 of 4 and one all, when somebody replaces the table and is killed by `stop`, which is false when it is too late.
 bool keeps_the_limit(const std::function<bool(Traced&, std::span<const std::byte>)>& stop) {
     Table t({policy("anon", 4, 86'400s, true)}, 8);
@@ -106,6 +108,7 @@ bool keeps_the_limit(const std::function<bool(Traced&, std::span<const std::byte
     BOOST_REQUIRE_EQUAL(accepted_of(old, 2, kSomeone), 2U);
     BOOST_REQUIRE_EQUAL(accepted_of(old, 5, exhausted), 4U);
     const auto file = SharedFile::attach(t.options.folder / "throttle");
+    traced_folder = t.options.folder;
 
     auto changed = t.options;
     changed.clients = 10;
@@ -150,8 +153,7 @@ BOOST_AUTO_TEST_CASE(whoever_replaces_a_table_may_be_killed_at_any_system_call) 
 }
 
 // A sanitizer's instructions would make this minutes and tell nothing about ours.
-BOOST_AUTO_TEST_CASE(whoever_replaces_a_table_may_be_killed_after_any_store_into_the_old_one,
-                     *boost::unit_test::enable_if<!kSanitized>()) {
+BOOST_AUTO_TEST_CASE(whoever_replaces_a_table_may_be_killed_after_any_store_into_the_old_one, *boost::unit_test::enable_if<!kSanitized>()) {
     unsigned stores = 0;
     const auto stop = [&](Traced& traced, std::span<const std::byte> old) {
         traced.to_system_call(SYS_fallocate);
@@ -159,6 +161,18 @@ BOOST_AUTO_TEST_CASE(whoever_replaces_a_table_may_be_killed_after_any_store_into
     };
     for (bool stopped = true; stopped; ++stores) BOOST_TEST_CONTEXT(stores << " stores") stopped = keeps_the_limit(stop);
     BOOST_TEST(stores > 10U);
+}
+
+BOOST_AUTO_TEST_CASE(whoever_moves_records_may_be_killed_after_any_store_into_the_new_table, *boost::unit_test::enable_if<!kSanitized>()) {
+    unsigned stores = 0;
+    const auto stop = [&](Traced& traced, auto) {
+        traced.to_system_call(SYS_rename);
+        BOOST_REQUIRE(traced.past_system_calls(1));
+        const auto next = SharedFile::attach(traced_folder / "throttle.next");
+        return traced.past_stores(stores, next->bytes());
+    };
+    for (bool stopped = true; stopped; ++stores) BOOST_TEST_CONTEXT(stores << " stores") stopped = keeps_the_limit(stop);
+    BOOST_TEST(stores > 20U);
 }
 
 BOOST_AUTO_TEST_CASE(whoever_saves_a_snapshot_may_be_killed_at_any_system_call) {
