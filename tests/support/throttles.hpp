@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <new>
 #include <string>
@@ -103,6 +105,26 @@ T* shared_memory(std::size_t count = 1) {
     BOOST_REQUIRE(memory != MAP_FAILED);
     return new (memory) T[count]();
 }
+
+// How long this thread has waited for anything but a processor, which says nothing about us. Source: proc(5), schedstat.
+class WaitingTime {
+public:
+    [[nodiscard]] std::chrono::microseconds so_far() const {
+        const auto time = std::chrono::steady_clock::now() - begun_ - (without_processor() - before_);
+        return std::chrono::duration_cast<std::chrono::microseconds>(std::max(time, 0ns));
+    }
+
+private:
+    static std::chrono::nanoseconds without_processor() {
+        std::ifstream file("/proc/thread-self/schedstat");
+        std::int64_t running = 0, waiting = 0;
+        file >> running >> waiting;
+        return std::chrono::nanoseconds(waiting);
+    }
+
+    std::chrono::nanoseconds before_ = without_processor();
+    std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
+};
 
 inline pid_t in_child(const std::function<void()>& work) {
     const auto pid = ::fork();

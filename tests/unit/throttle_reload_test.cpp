@@ -165,9 +165,9 @@ BOOST_AUTO_TEST_CASE(reloads_under_load_give_nobody_a_limit_twice) {
         workers.push_back(in_child([&, w] {
             auto throttle = t.open(boot_ticks());
             for (unsigned i = w; !seen->stop; ++i) {
-                const auto begun = std::chrono::steady_clock::now();
+                const WaitingTime waiting;
                 const auto outcome = throttle.check(kFirst, at(address_number(i % kClients))).outcome;
-                const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
+                const auto took = waiting.so_far();
                 seen->accepted[i % kClients] += outcome == Outcome::accepted;
                 seen->stalled += outcome == Outcome::stalled;
                 auto slowest = seen->slowest.load();
@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(reloads_under_load_give_nobody_a_limit_twice) {
         BOOST_TEST(seen->accepted[client] + rest == kLimit);
     }
     BOOST_TEST(seen->stalled.load() == 0U);
-    BOOST_TEST(seen->slowest.load() < 100'000U);  // most of it without a processor
+    BOOST_TEST(seen->slowest.load() < 250'000U);  // of it for others inside who have no processor
     BOOST_TEST_MESSAGE("slowest check: " << seen->slowest.load() << " microseconds");
 }
 
@@ -292,10 +292,9 @@ BOOST_AUTO_TEST_CASE(nobody_waits_for_long_while_a_large_table_is_replaced, *boo
     auto* const seen = shared_memory<Seen>();
     const auto worker = in_child([&] {
         for (unsigned i = 0; i < kClients && !seen->stop; i += 1, ::usleep(50)) {
-            const auto begun = std::chrono::steady_clock::now();
+            const WaitingTime waiting;
             seen->stalled += throttle.check(kFirst, at(address_number(i))).outcome == Outcome::stalled;
-            const auto took = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begun);
-            seen->slowest = std::max<std::int64_t>(seen->slowest, took.count());
+            seen->slowest = std::max<std::int64_t>(seen->slowest, waiting.so_far().count());
         }
     });
     std::int64_t least = 1'000'000;  // of some reloads, lest a busy machine count
