@@ -4,6 +4,7 @@
 #include <mutex>
 #include <stop_token>
 #include <thread>
+#include <utility>
 
 #include "log/log.hpp"
 
@@ -39,7 +40,7 @@ public:
     ~Loop() {
         thread_.request_stop();
         thread_.join();
-        if (interval_ > 0ms) save();
+        if (interval_ > 0ms) attempt(saving_, [this] { throttle_.save(); });
     }
 
 private:
@@ -47,8 +48,9 @@ private:
         std::unique_lock lock(mutex_);
         while (!stop.stop_requested()) {
             woken_.wait_for(lock, stop, kInterval, [] { return false; });
+            attempt(looking_after_, [this] { look_after(); });
             for (const auto& refusals : throttle_.take_refusals()) tell(refusals);
-            if (interval_ > 0ms && is_due()) save();
+            if (interval_ > 0ms && is_due()) attempt(saving_, [this] { throttle_.save(); });
         }
     }
 
@@ -58,21 +60,30 @@ private:
         return none || fs::file_time_type::clock::now() - last >= interval_;
     }
 
-    void save() {
+    void look_after() {
+        if (const auto note = throttle_.look_after(); !note.empty()) log_message(Level::warning, note, kLogger);
+    }
+
+    struct Duty {
+        const char* failure;
+        const char* recovery;
+        bool is_failing = false;
+    };
+
+    static void attempt(Duty& duty, const auto& work) {
         try {
-            throttle_.save();
-            if (is_failing_) log_message(Level::info, "snapshots can be written again", kLogger);
-            is_failing_ = false;
+            work();
+            if (std::exchange(duty.is_failing, false)) log_message(Level::info, duty.recovery, kLogger);
         } catch (const std::exception& problem) {
-            if (!is_failing_) log_message(Level::error, std::string("no snapshot: ") + problem.what(), kLogger);
-            is_failing_ = true;
+            if (!std::exchange(duty.is_failing, true)) log_message(Level::error, std::string(duty.failure) + problem.what(), kLogger);
         }
     }
 
     Throttle& throttle_;
     const fs::path snapshot_;
     const std::chrono::milliseconds interval_;
-    bool is_failing_ = false;
+    Duty saving_{.failure = "no snapshot: ", .recovery = "snapshots can be written again"};
+    Duty looking_after_{.failure = "cannot see to the table: ", .recovery = "the table is as it should be again"};
     std::mutex mutex_;
     std::condition_variable_any woken_;
     std::jthread thread_;

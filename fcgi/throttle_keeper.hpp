@@ -1,9 +1,10 @@
-// throttle_keeper.hpp - a thread that tells the log of refusals, and saves the counts for the time after a reboot.
+// throttle_keeper.hpp - a thread that tells the log of refusals, saves the counts for the time after a reboot, and sees to it that the
+// table's file stays where new workers look for it.
 //
 // A client that is refused a thousand times is one line: `throttle.refused` with scope, client and count. Every worker has such a thread;
 // what one of them has told no other tells again, and what a killed one had not told yet another one tells.
 //
-// Errors:   a snapshot that can't be written is logged when that begins and when it ends.
+// Errors:   a snapshot that can't be written, or a table that can't be had, is logged when that begins and when it ends.
 // Threads:  its own; the throttle must outlive it.
 #pragma once
 

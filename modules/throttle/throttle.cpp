@@ -132,6 +132,17 @@ public:
         return in_use().table;
     }
 
+    std::string look_after() {
+        const auto path = table_path(options_.folder);
+        const auto found = attach_file(path);
+        if (up_to_date().is_being_replaced() || (found && !found->options)) return {};
+        if (!found) return make_again() ? "throttle: " + path.string() + " was removed; made it again, with all counts" : "";
+        const auto id = in_use().table.id();
+        if (Table(found->file.bytes(), *found->options, options_, ticks_).id() == id || !use_if(fits_all) || in_use().table.id() == id)
+            return {};
+        return "throttle: " + path.string() + " was removed and somebody made another one; counts there now, what was counted is lost";
+    }
+
     [[nodiscard]] const ThrottleOptions& options() const { return options_; }
     [[nodiscard]] const std::string& note() const { return note_; }
 
@@ -145,6 +156,7 @@ private:
         std::atomic<Link*> next = nullptr;
     };
 
+    [[nodiscard]] bool has_table() const { return current_.load(std::memory_order_acquire) != nullptr; }
     [[nodiscard]] Link& in_use() const { return *current_.load(std::memory_order_acquire); }
 
     // Where the clients of a stripe that was moved count, while others may still be moved and long after.
@@ -193,6 +205,16 @@ private:
 
     static bool fits_all(const ThrottleOptions&) { return true; }
 
+    // False if somebody else did.
+    bool make_again() {
+        const std::lock_guard lock(renewing_);
+        make_private_directory(options_.folder);
+        const auto folder_lock = lock_folder(options_.folder, kPatienceOfRequest);
+        if (attach_file(table_path(options_.folder))) return false;
+        replace();
+        return use_if(fits_all);
+    }
+
     void adopt(const auto& fits, std::chrono::milliseconds patience) {
         if (use_if(fits)) return;
         const auto lock = lock_folder(options_.folder, patience);
@@ -208,14 +230,16 @@ private:
         return true;
     }
 
-    // Under the lock of the folder. Also goes on where somebody was killed.
+    // Under the lock of the folder. Also goes on where somebody was killed. A file that has lost its name still has its counts.
     void replace() {
         const auto named = table_path(options_.folder), unnamed = next_path(options_.folder);
         remove_half_made(named);
         remove_half_made(unnamed);
         auto found = attach_file(named);
         const bool is_first = !found;
-        auto* const previous = found && found->options ? &link_to(*std::move(found)).table : nullptr;
+        auto* const previous = found && found->options   ? &link_to(*std::move(found)).table
+                               : is_first && has_table() ? &in_use().table
+                                                         : nullptr;
         auto next = attach_file(unnamed);
         if (!previous || !next || !next->options || !Table(next->file.bytes(), *next->options, options_, ticks_).follows(*previous))
             next = make(unnamed, previous, is_first);
@@ -298,6 +322,8 @@ Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& cl
 }
 
 std::vector<Throttle::Refusals> Throttle::take_refusals() { return shared_->up_to_date().take_refusals(); }
+
+std::string Throttle::look_after() { return shared_->look_after(); }
 
 void Throttle::save() const {
     recto::save(shared_->up_to_date().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now());

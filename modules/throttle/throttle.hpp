@@ -20,6 +20,7 @@
 //           moved in the new file, by the rates it has. Each client is in one file at each moment: nobody gets a limit twice, and no
 //           request waits for longer than those few hundred take, some milliseconds. (Only where a strict table changes its size all
 //           wait for all.) Whoever is killed while he moves them leaves both files to the next one, who goes on.
+//           A file that somebody removed is made again from what running processes have of it: look_after().
 // Source:   DRF's rule (rest_framework/throttling.py); RFC 6585 section 4 (429), RFC 9110 section 10.2.3 (Retry-After).
 #pragma once
 
@@ -152,6 +153,10 @@ public:
     };
     // Those that are due to be told: the scope accepts again, or ten minutes are over; each once, whichever process asks.
     [[nodiscard]] std::vector<Refusals> take_refusals();
+
+    // Once a second, in each process that runs on: follows a table that was replaced, and puts back one whose file somebody removed. What
+    // there is to tell the log, else empty. Throws std::runtime_error.
+    [[nodiscard]] std::string look_after();
 
     // Leaves the live counts in options.snapshot, from where open() takes them when it finds no table. Throws std::system_error.
     void save() const;

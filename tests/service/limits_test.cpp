@@ -242,6 +242,19 @@ BOOST_AUTO_TEST_CASE(what_is_left_is_told_to_users_and_never_on_an_answer_for_ev
     BOOST_TEST(open.header("ratelimit") == "");
 }
 
+BOOST_AUTO_TEST_CASE(a_limit_outlives_the_removal_of_its_file_under_running_workers) {
+    Service service({.ini = "[throttle]\nblog_limit = 2/day\n"});
+    auto client = service.client();
+    BOOST_TEST(statuses(client, "/api/blog", 3) == (Statuses{200, 200, 429}), kPerElement);
+    std::filesystem::remove(service.folder() / "run" / "throttle");
+    BOOST_REQUIRE(eventually([&] { return service.lines_with("made it again, with all counts") == 1u; }));
+    for (auto& worker : service.workers()) worker.kill();
+    service.workers().clear();
+    service.start_worker();
+    BOOST_TEST(service.client().get("/api/blog").status == 429);
+    BOOST_TEST(service.lines_with("made a new table") == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_limit_outlives_every_worker_and_the_shared_memory) {
     Service service({.ini = "[throttle]\nblog_limit = 2/day\n"});
     auto client = service.client();

@@ -399,6 +399,62 @@ BOOST_AUTO_TEST_CASE(a_process_stopped_inside_counts_again_in_the_table_that_too
 
 BOOST_AUTO_TEST_SUITE_END()
 
+BOOST_AUTO_TEST_SUITE(a_file_removed_by_hand)
+
+BOOST_AUTO_TEST_CASE(is_made_again_with_all_counts) {
+    const Table t({policy("user", 3, 86'400s)});
+    auto one = t.open(boot_ticks()), other = t.open(boot_ticks());
+    BOOST_TEST(one.look_after() == "");
+    BOOST_TEST(accepted_of(one, 2, kSomeone) == 2U);
+    std::filesystem::remove_all(t.options.folder);
+    BOOST_TEST(one.look_after().find("was removed; made it again, with all counts") != std::string::npos);
+    BOOST_TEST(other.look_after() == "");
+    auto young = t.open(boot_ticks());
+    BOOST_TEST(young.note() == "");
+    BOOST_TEST(accepted_of(young, 5, kSomeone) == 1U);
+    for (auto* const throttle : {&one, &other}) BOOST_TEST(accepted_of(*throttle, 5, kSomeone) == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(is_not_made_again_by_each_who_notices) {
+    const Table t({policy("user", 3, 86'400s)});
+    auto first = t.open(boot_ticks());
+    auto* const made = shared_memory<std::atomic<unsigned>>();
+    auto* const ready = shared_memory<std::atomic<unsigned>>();
+    auto* const removed = shared_memory<std::atomic<bool>>();
+    std::vector<pid_t> children;
+    for (int i = 0; i < 4; ++i)
+        children.push_back(in_child([&] {
+            auto throttle = t.open(boot_ticks());
+            ++*ready;
+            while (!*removed) std::this_thread::yield();
+            *made += !throttle.look_after().empty();
+            if (accepted_of(throttle, 1, kSomeone) > 1) throw 1;
+        }));
+    while (*ready < children.size()) std::this_thread::yield();
+    std::filesystem::remove(t.options.folder / "throttle");
+    *removed = true;
+    for (const auto child : children) BOOST_TEST(ended_well(child));
+    BOOST_TEST(*made <= 1U);
+    BOOST_TEST(first.look_after().empty() == (*made == 1U));
+    BOOST_TEST(used_of(t.open(boot_ticks()), kSomeone) == 3U);
+}
+
+// Whoever starts before that has nothing to take over from: from then on all count where he does.
+BOOST_AUTO_TEST_CASE(and_made_by_a_newcomer_is_the_one_where_all_count) {
+    const Table t({policy("user", 3, 86'400s)});
+    auto old = t.open(boot_ticks());
+    BOOST_TEST(accepted_of(old, 3, kSomeone) == 3U);
+    std::filesystem::remove(t.options.folder / "throttle");
+    auto young = t.open(boot_ticks());
+    BOOST_TEST(accepted_of(young, 1, kSomeone) == 1U);
+    BOOST_TEST(old.look_after().find("what was counted is lost") != std::string::npos);
+    BOOST_TEST(old.look_after() == "");
+    BOOST_TEST(accepted_of(old, 5, kSomeone) == 2U);
+    BOOST_TEST(accepted_of(young, 5, kSomeone) == 0U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
 BOOST_AUTO_TEST_SUITE(over_a_reboot)
 
 namespace {
