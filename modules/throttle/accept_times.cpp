@@ -43,11 +43,16 @@ std::size_t Window::record_bytes() const {
 template <class Slot>
 Ring<Slot>::Ring(const Window& window, std::atomic<std::uint64_t>& word, std::byte* memory)
     : window_(&window), word_(&word), slots_(reinterpret_cast<Slot*>(memory)) {
-    const auto value = word.load(std::memory_order_relaxed);
+    const auto value = word.load(std::memory_order_acquire);
     head_ = static_cast<std::uint32_t>(value >> (64 - kIndexBits));
     count_ = static_cast<std::uint32_t>(value >> (64 - 2 * kIndexBits) & kIndexMask);
     constexpr std::uint64_t kUpperMask = (1ULL << (64 - 2 * kIndexBits)) - 1;
-    if (count_ > 0) newest_ = (value & kUpperMask) << kSlotBits | slots_[slot_of(count_ - 1)];
+    if (count_ > 0) newest_ = (value & kUpperMask) << kSlotBits | slot(count_ - 1);
+}
+
+template <class Slot>
+Slot Ring<Slot>::slot(std::uint32_t index) const {
+    return std::atomic_ref(slots_[slot_of(index)]).load(std::memory_order_acquire);
 }
 
 template <class Slot>
@@ -58,7 +63,7 @@ std::uint32_t Ring<Slot>::slot_of(std::uint32_t index) const {
 
 template <class Slot>
 std::uint64_t Ring<Slot>::unit_of(std::uint32_t index) const {
-    return newest_ - static_cast<Slot>(static_cast<Slot>(newest_) - slots_[slot_of(index)]);
+    return newest_ - static_cast<Slot>(static_cast<Slot>(newest_) - slot(index));
 }
 
 // Times only grow along the ring, so what has expired is a prefix.
@@ -100,7 +105,8 @@ void Ring<Slot>::push(std::uint64_t now, std::uint32_t cost, std::uint64_t end) 
     count_ -= gone;
     if (cost > 1 && gone > 0) commit();
     newest_ = std::max(newest_, window_->unit_after(std::max(now, end)));  // a clock that is behind must not break the order
-    for (std::uint32_t i = 0; i < cost; ++i) slots_[(behind + i) % window_->slots()] = static_cast<Slot>(newest_);
+    for (std::uint32_t i = 0; i < cost; ++i)
+        std::atomic_ref(slots_[(behind + i) % window_->slots()]).store(static_cast<Slot>(newest_), std::memory_order_release);
     count_ += cost;
     commit();
 }
@@ -113,7 +119,7 @@ void Ring<Slot>::assign(const std::vector<std::uint64_t>& times) {
     const auto most = std::min<std::size_t>(times.size(), window_->capacity());
     for (const auto time : std::span(times).last(most)) {
         const auto unit = window_->unit_after(time);
-        if (newest_ - unit < window_->units()) slots_[count_++] = static_cast<Slot>(unit);
+        if (newest_ - unit < window_->units()) std::atomic_ref(slots_[count_++]).store(static_cast<Slot>(unit), std::memory_order_release);
     }
     commit();
 }

@@ -7,7 +7,8 @@
 // Times are ticks. A Ring rounds them up to units of 2^n ticks, so that a period fits a slot; Windows take each for the end of its window:
 // a request is forgotten late at most, never early. Ticks have up to 48 bits.
 //
-// Threads:  a Window is immutable; a AcceptTimes is used under the lock of its client's stripe.
+// Threads:  a Window is immutable; a AcceptTimes is used under the lock of its client's stripe. What is read of a ring without it is true
+//           if its word is the same before and after.
 #pragma once
 
 #include <atomic>
@@ -89,7 +90,8 @@ private:
     static constexpr std::uint64_t kIndexMask = (1ULL << kIndexBits) - 1;
 
     [[nodiscard]] std::uint32_t expired(std::uint64_t now) const;
-    [[nodiscard]] std::uint64_t unit_of(std::uint32_t index) const;  // 0 is the oldest
+    [[nodiscard]] Slot slot(std::uint32_t index) const;  // 0 is the oldest
+    [[nodiscard]] std::uint64_t unit_of(std::uint32_t index) const;
     [[nodiscard]] std::uint64_t expiry_of(std::uint32_t index) const { return window_->expiry(unit_of(index)); }
     [[nodiscard]] std::uint32_t slot_of(std::uint32_t index) const;
     void commit();

@@ -73,15 +73,13 @@ struct Header {
 };
 
 struct alignas(128) Stripe {
-    static constexpr std::size_t kRefusals = 8;
-
     RobustMutex mutex;
     // Under the lock; without it only if a stopped process holds it. Nobody counts in a closed stripe; the clients of one that was moved
     // count in the file that follows. Who finds it so after it counted counts again there.
     enum Retired : std::uint32_t { kOpen, kClosed, kMoved };
     std::atomic<std::uint32_t> retired{kOpen};
     std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
-    std::array<RefusalSlot, kRefusals> refusals{};
+    RefusalMemory refusals;
 };
 
 // In a strict table each set has one: the i-th newest of its times is not older than the i-th newest of anybody who was forgotten there,

@@ -51,6 +51,7 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     if (wanted == 0) return Verdict{};
     const ClientKey client(ask.client);
     const auto place = place_of(client);
+    if (auto refusal = refuse_at_sight(ask, wanted, place)) return refusal;
     auto& home = stripe(place.stripe);
     const Guard guard(home);
     if (!guard) return Verdict{.outcome = Outcome::stalled};
@@ -78,12 +79,73 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     if (ask.counts && (accepted || charge_ == Charge::drf))
         for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.weight.cost); });
     if (!accepted || ask.counts) add(accepted ? home.accepted : home.refused);
-    if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, home, now);
+    if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, place.tag, home, now);
     if (!accepted || ask.weight.tell_quotas)
         for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
     // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (is_retired(home)) return answer_of_retired(home);
+    return verdict;
+}
+
+// A client that goes on asking at its limit is refused without the lock, which would only keep those waiting who have something to count.
+// What is read is true if all words are the same before and after; anything less simple is for those who have the lock.
+std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask, Bits wanted, const Place& place) {
+    if (charge_ != Charge::atomic || (wanted & dry_runs_) != 0) return {};
+    std::array<Spot, kMaxScopes> spots;
+    std::array<std::uint64_t, kMaxScopes> words;
+    bool is_full = false;
+    for (auto bits = wanted; bits != 0; bits &= bits - 1) {
+        const auto scope = static_cast<Position>(std::countr_zero(bits));
+        const auto& rate = window(scope);
+        if (rate.limit() < ask.weight.cost || rate.representation() == Representation::windows) return {};
+        const auto spot = find(scope, place);
+        if (!spot) return {};
+        spots[scope] = *spot;
+        const auto record = way(scope, place.user, spot->set, spot->index);
+        words[scope] = record.word.load(std::memory_order_acquire);
+        constexpr std::uint64_t kBeforeAll = 0;  // a time at which nothing that is kept has expired
+        is_full = is_full || record.times(rate).opens_at(kBeforeAll, ask.weight.cost) > kBeforeAll;
+    }
+    if (!is_full) return {};
+
+    const auto now = ticks_.now();
+    auto opens_at = now;
+    Position longest = 0;
+    for_each_bit(wanted, [&](Position scope) {
+        auto& spot = spots[scope];
+        spot.opens_at = way(scope, place.user, spot.set, spot.index).times(window(scope)).opens_at(now, ask.weight.cost);
+        if (spot.opens_at <= opens_at) return;
+        opens_at = spot.opens_at;
+        longest = scope;
+    });
+    if (opens_at == now) return {};
+    Verdict verdict{
+        .outcome = Outcome::refused, .retry_after = wait_in(longest, opens_at, now), .scope = own_scopes_[longest], .quotas = {}};
+    verdict.quotas.reserve(static_cast<std::size_t>(std::popcount(wanted)));
+    for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
+
+    auto& home = stripe(place.stripe);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    bool is_true = !is_retired(home);
+    for_each_bit(wanted, [&](Position scope) {
+        const auto record = way(scope, place.user, spots[scope].set, spots[scope].index);
+        is_true = is_true && record.word.load(std::memory_order_relaxed) == words[scope] &&
+                  record.tag.load(std::memory_order_relaxed) == place.tag;
+    });
+    RefusalNotes notes(home.refusals);
+    const auto for_each_full = [&](const auto& visit_note) {
+        for_each_bit(wanted, [&](Position scope) {
+            if (const auto until = spots[scope].opens_at; until > now)
+                visit_note(notes.known(place.tag, static_cast<std::uint32_t>(scope), until));
+        });
+    };
+    for_each_full([&](const RefusalSlot* slot) { is_true = is_true && slot != nullptr; });
+    if (!is_true) return {};
+    for_each_full([&](const RefusalSlot* slot) {
+        if (slot != nullptr) notes.add_again(*slot);
+    });
+    notes.count_refused();
     return verdict;
 }
 
@@ -251,7 +313,7 @@ Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, cons
     return quota;
 }
 
-void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home,
+void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, std::uint64_t tag, Stripe& home,
                                     std::uint64_t now) const {
     RefusalNotes notes(home.refusals);
     for_each_bit(scopes, [&](Position scope) {
@@ -262,7 +324,8 @@ void Throttle::Table::note_refusals(Bits scopes, std::span<const Spot> spots, co
                    .until = spots[scope].opens_at,
                    .scope = static_cast<std::uint32_t>(scope),
                    .dry_run = dry_run,
-                   .client = client});
+                   .client = client,
+                   .tag = tag});
     });
 }
 
@@ -389,7 +452,7 @@ Throttle::Counters Throttle::Table::counters() const {
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         const auto& part = stripe(i);
         sum.accepted += part.accepted.load(std::memory_order_relaxed);
-        sum.refused += part.refused.load(std::memory_order_relaxed);
+        sum.refused += part.refused.load(std::memory_order_relaxed) + RefusalNotes(stripe(i).refusals).refused();
         sum.would_refuse += part.would_refuse.load(std::memory_order_relaxed);
         sum.evicted_live_requests += part.evicted_live_requests.load(std::memory_order_relaxed);
         sum.recovered_locks += part.recovered_locks.load(std::memory_order_relaxed);

@@ -71,6 +71,7 @@ private:
 
     [[nodiscard]] Header& header() const { return *reinterpret_cast<Header*>(memory_.data()); }
     [[nodiscard]] std::uint32_t retired() const { return header().retired.load(std::memory_order_acquire); }
+    [[nodiscard]] std::optional<Verdict> refuse_at_sight(const Ask& ask, Bits wanted, const Place& place);
     [[nodiscard]] std::optional<Verdict> answer_of_retired(const Stripe& stripe) const;
     [[nodiscard]] Stripe& stripe(std::size_t index) const;
     [[nodiscard]] const Population& population(bool user) const { return user ? layout_.users : layout_.addresses; }
@@ -98,7 +99,8 @@ private:
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] std::chrono::seconds wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const;
-    void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, Stripe& home, std::uint64_t now) const;
+    void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, std::uint64_t tag, Stripe& home,
+                       std::uint64_t now) const;
     [[nodiscard]] Refusals named(const NotedRefusals& refusals, std::uint64_t now) const;
 
     enum class Stalled { throws, is_read_anyway };

@@ -6,13 +6,15 @@
 // Errors:   open() throws std::runtime_error when the shared memory can't be made or isn't ours alone; check() never does. The
 //           operator's functions (usage, fullest, reset) throw when a stopped process holds a lock. A client never seen before has its
 //           whole limit.
-// Threads:  safe to call from any thread of any process that opened the same folder.
+// Threads:  safe to call from any thread of any process that opened the same folder. A client at its limit is mostly refused without a
+//           lock, and no processor writes what another one does: many who ask for one client don't wait for each other.
 // Crashes:  a process killed with -9 at any instruction leaves a valid table; at most its own request is counted and not served.
 // Limits:   `clients` addresses and `users` users per scope; when full, the one with the fewest live requests is forgotten, never one at
 //           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). 64 scopes, names of up to
 //           47 bytes, limits of up to 2^24 - 2. Memory: memory_of(); it is never unmapped (the kernel unlocks for the dead by address),
 //           so a program opens one table and keeps it.
-// Time:     from a clock passed in (a test moves it), read under the lock; ticks of 2^-18 s (4 microseconds) of CLOCK_BOOTTIME. A request
+// Time:     from a clock passed in (a test moves it), read under the lock where a request may be counted; ticks of 2^-18 s (4 microseconds)
+// of CLOCK_BOOTTIME. A request
 //           counts from the end of its tick on, so it is never forgotten early; how late at worst: lateness_of().
 // Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
 //           have are moved, whatever else changed (rate, representation, size); also those above a lowered limit, should it be raised

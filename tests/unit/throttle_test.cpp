@@ -11,6 +11,7 @@
 #include <fstream>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <new>
 #include <numeric>
 #include <random>
@@ -655,6 +656,40 @@ BOOST_AUTO_TEST_CASE(threads_of_one_process_get_exactly_the_limit) {
     BOOST_TEST(accepted == 500U);
 }
 
+// While one client is accepted whenever a time of its ring expires, most of its requests are refused without the lock.
+BOOST_AUTO_TEST_CASE(what_is_refused_without_the_lock_was_at_the_limit) {
+    constexpr std::uint32_t kLimit = 50;
+    Table t({policy("user", kLimit, 1s), policy("narrow", kLimit, 1s)});
+    t.options.policies[1].representation = Representation::ring16;
+    auto throttle = t.open(boot_ticks());
+    std::mutex mutex;
+    std::vector<std::uint64_t> accepts[2];
+    std::uint64_t asked = 0;
+    std::vector<std::thread> threads;
+    for (Throttle::Scope scope = 0; scope < 4; ++scope)
+        threads.emplace_back([&, scope = scope % 2] {
+            std::vector<std::uint64_t> own;
+            std::uint64_t count = 0;
+            const auto end = boot_ticks().now() + 3 * kTicksPerSecond;
+            for (auto before = boot_ticks().now(); before < end; before = boot_ticks().now(), ++count)
+                if (check_until_answered(throttle, {scope}, kSomeone) == Outcome::accepted) own.push_back(boot_ticks().now());
+            const std::lock_guard lock(mutex);
+            asked += count;
+            accepts[scope].insert(accepts[scope].end(), own.begin(), own.end());
+        });
+    for (auto& thread : threads) thread.join();
+    for (auto& times : accepts) {
+        BOOST_TEST(times.size() >= 3 * kLimit);  // nobody is refused whose time has come
+        BOOST_TEST(times.size() <= 3 * kLimit + kLimit);
+    }
+    const auto counters = throttle.counters();
+    BOOST_TEST(counters.accepted == accepts[0].size() + accepts[1].size());
+    BOOST_TEST(counters.accepted + counters.refused == asked);
+    std::uint64_t told = 0;
+    for (const auto& refusals : throttle.refusals()) told += refusals.count;
+    BOOST_TEST(told == counters.refused);
+}
+
 BOOST_AUTO_TEST_CASE(processes_that_open_it_at_once_share_one_table) {
     constexpr int kRaces = kSanitized ? 50 : 1000;
     constexpr int kOpeners = 2;
@@ -927,7 +962,7 @@ BOOST_AUTO_TEST_CASE(sixty_five_thousand_addresses_at_a_hundred_a_day_fit_34_meb
     options.policies = {policy("anon", 100, 86'400s, true)};
     options.clients = 65'536;
     BOOST_TEST(memory_of(options).bytes <= 34ULL << 20);
-    Table t(options.policies, options.clients);
+    Table t(options.policies, options.clients, options.users);
     static_cast<void>(t.open(boot_ticks()));
     BOOST_TEST(std::filesystem::file_size(t.options.folder / "throttle") == memory_of(options).bytes);
 }
