@@ -31,7 +31,8 @@ bool parse(int family, std::string_view text, void* out) {
 
 std::optional<IpAddress> parse_bare(std::string_view text) {
     IpAddress address;
-    if (parse(AF_INET6, text, address.bytes.data())) return address;
+    if (text.find(':') != std::string_view::npos)
+        return parse(AF_INET6, text, address.bytes.data()) ? std::optional(address) : std::nullopt;
     std::ranges::copy(kMapped, address.bytes.begin());
     if (parse(AF_INET, text, address.bytes.data() + kMapped.size())) return address;
     return {};
