@@ -76,7 +76,8 @@ int main() {
     const auto row = [&](const char* name, std::uint32_t limit, unsigned processes, std::size_t scopes, bool one_key,
                          const Between& between) {
         ThrottleOptions options{.folder = folder, .policies = {}, .clients = one_key ? 64U : 4096U};
-        for (std::size_t i = 0; i < 3; ++i) options.policies.push_back({.scope = std::to_string(i), .rate = {limit, 86'400s}});
+        for (std::size_t i = 0; i < scopes; ++i)
+            options.policies.push_back({.scope = std::to_string(i), .rate = {limit, 86'400s}, .addresses_only = true});
         std::vector<Throttle::Scope> wanted;
         for (std::size_t i = 0; i < scopes; ++i) wanted.push_back(i);
         const auto all = measure(options, wanted, processes, one_key, between);
@@ -91,5 +92,7 @@ int main() {
     row("8 processes, one key, nothing between", 1000, 8, 1, true, {});
     row("8 processes, one key, bursts", 1000, 8, 1, true, {.sleep = 1ms});
     row("8 processes, one key, 5 us of other work", 1000, 8, 1, true, {.work = 5us});
+    row("8 processes, one key, accepted", 1'600'000, 8, 1, true, {});
+    row("8 processes, one key, accepted, 5 us", 1'600'000, 8, 1, true, {.work = 5us});
     row("8 processes, 1000 keys, nothing between", 1000, 8, 1, false, {});
 }
