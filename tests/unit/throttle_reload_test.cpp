@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(reloads_under_load_give_nobody_a_limit_twice) {
         BOOST_TEST(seen->accepted[client] + rest == kLimit);
     }
     BOOST_TEST(seen->stalled.load() == 0U);
-    BOOST_TEST(seen->slowest.load() < 250'000U);  // of it for others inside who have no processor
+    BOOST_TEST((kSanitized || seen->slowest.load() < 250'000U));  // of it for others inside who have no processor
     BOOST_TEST_MESSAGE("slowest check: " << seen->slowest.load() << " microseconds");
 }
 
