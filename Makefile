@@ -22,7 +22,7 @@ CXXFLAGS ?= -O2 -g
 STANDARD := -std=c++20 -pthread
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough -Werror
 DEFINES  := -DBOOST_LOG_DYN_LINK -DBOOST_TEST_DYN_LINK -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-LIBS     := -lfcgi -lmemcached -lboost_log -lboost_thread -lboost_json -linih -lsqlite3 -lsodium \
+LIBS     := -lmemcached -lboost_log -lboost_thread -lboost_json -linih -lsqlite3 -lsodium \
             -lcmark-gfm -lcmark-gfm-extensions -lyaml-cpp -licuuc -ldeflate
 
 # A folder is a layer. Modules see modules/ only, so one that reaches for fcgi/ doesn't compile.
@@ -98,6 +98,7 @@ $(BUILD)/fcgi/%.o: INCLUDES := -Imodules -I.
 $(BUILD)/tests/%.o: INCLUDES := -Imodules -I.
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/generated/build_id.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
 	$(link)
+$(BUILD)/tests/bench/bare_responder: LIBS += -lfcgi
 $(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(BUILD)/generated/build_id.o $(BUILD)/libtests.a $(BUILD)/libfcgi-layer.a $(BUILD)/librecto.a
 	$(link)
 $(BUILD)/%.o: %.cpp | packages-build

@@ -1,18 +1,15 @@
 #include "fcgi/connection.hpp"
 
-#include <fcgiapp.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <cerrno>
-#include <csignal>
-#include <mutex>
 
 namespace recto {
 namespace {
@@ -33,46 +30,62 @@ std::size_t send_buffer_of(int fd) {
 // The kernel counts its own overhead against the buffer too: at most as much again, and some for a short write.
 constexpr std::size_t cost_in_buffer(std::size_t bytes) { return 2 * bytes + 2048; }
 
-}  // namespace
+iovec part(std::string_view bytes) { return {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()}; }
 
-void prepare_libfcgi() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        constexpr std::array kTaken{SIGPIPE, SIGUSR1, SIGTERM};
-        std::array<struct sigaction, kTaken.size()> ours{};
-        for (std::size_t i = 0; i < kTaken.size(); ++i) ::sigaction(kTaken[i], nullptr, &ours[i]);
-        FCGX_Init();
-        for (std::size_t i = 0; i < kTaken.size(); ++i) ::sigaction(kTaken[i], &ours[i], nullptr);
-    });
-    std::signal(SIGPIPE, SIG_IGN);
+std::string_view take_front(std::string_view& bytes, std::size_t size) {
+    const auto front = bytes.substr(0, size);
+    bytes.remove_prefix(front.size());
+    return front;
 }
 
-Connection::Connection() : request_(std::make_unique<FCGX_Request>()) {}
+void drop_front(std::span<iovec>& parts, std::size_t bytes) {
+    for (; !parts.empty() && bytes >= parts.front().iov_len; parts = parts.subspan(1)) bytes -= parts.front().iov_len;
+    if (parts.empty()) return;
+    parts.front().iov_base = static_cast<char*>(parts.front().iov_base) + bytes;
+    parts.front().iov_len -= bytes;
+}
 
-Connection::~Connection() { close(); }
+bool send_all(int fd, std::span<iovec> parts) {
+    while (!parts.empty()) {
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = parts.size();
+        const auto sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+        if (sent < 0 && errno != EINTR) return false;
+        if (sent >= 0) drop_front(parts, static_cast<std::size_t>(sent));
+    }
+    return true;
+}
+
+}  // namespace
 
 void Connection::open(UniqueFd fd, std::chrono::milliseconds io_timeout) {
     fd_ = std::move(fd);
     set_send_timeout(fd_.get(), io_timeout);
     send_buffer_ = send_buffer_of(fd_.get());
     perhaps_unread_ = 0;
-    FCGX_InitRequest(request_.get(), -1, 0);
 }
 
 void Connection::close() noexcept {
-    drop_request();
+    forget();
     fd_.reset();
 }
 
-void Connection::drop_request() noexcept {
-    if (fd_) FCGX_Free(request_.get(), 0);  // its memory; the descriptor is ours
+std::optional<std::string_view> Connection::receive(std::span<char> window) {
+    const auto got = ::recv(fd_.get(), window.data(), window.size() - kept_.size(), MSG_DONTWAIT);
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return std::nullopt;
+    const std::string_view arrived(window.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    if (kept_.empty()) return arrived;
+    return kept_ += arrived;
 }
 
-std::optional<std::string_view> Connection::peek(std::span<char> window) const {
-    const auto got = ::recv(fd_.get(), window.data(), window.size(), MSG_PEEK | MSG_DONTWAIT);
-    if (got > 0) return std::string_view(window.data(), static_cast<std::size_t>(got));
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) return std::string_view();
-    return std::nullopt;
+void Connection::keep(std::string_view received) {
+    if (received.data() != kept_.data()) kept_ = received;
+}
+
+// An idle connection holds no memory for what it once sent.
+void Connection::forget() {
+    if (!kept_.empty()) kept_ = std::string();
 }
 
 bool Connection::hung_up() const {
@@ -80,29 +93,14 @@ bool Connection::hung_up() const {
     return ::poll(&poll, 1, 0) > 0;  // POLLHUP and POLLERR are always reported
 }
 
-std::optional<Request> Connection::take_request() {
-    // Under "Don't use anything below here" in fcgiapp.h, but there is no other way to give libfcgi a connection. keepConnection is what
-    // the last request left; 0 would make FCGX_Accept_r close this one before it reads.
-    request_->ipcFd = fd_.get();
-    request_->keepConnection = 1;
-    FCGX_Detach(request_.get());
-    if (FCGX_Accept_r(request_.get()) != 0) {
-        if (request_->ipcFd < 0) (void)fd_.release();  // closed by FCGX_Accept_r
-        return std::nullopt;
+bool Connection::read_body(BodyReader& reader, std::string& body, std::size_t limit) const {
+    std::array<char, 16u << 10> window;
+    while (!reader.at_end() && body.size() <= limit) {
+        const auto got = ::recv(fd_.get(), window.data(), window.size(), 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0 || !reader.take({window.data(), static_cast<std::size_t>(got)}, body)) return false;
     }
-    return request_from_environment(request_->envp);
-}
-
-bool Connection::read_body(std::string& body, std::size_t limit) {
-    std::array<char, 16u << 10> part;
-    body.clear();
-    while (body.size() <= limit) {
-        const auto wanted = std::min(part.size(), limit + 1 - body.size());
-        const auto got = FCGX_GetStr(part.data(), static_cast<int>(wanted), request_->in);
-        if (got > 0) body.append(part.data(), static_cast<std::size_t>(got));
-        if (got < static_cast<int>(wanted)) return FCGX_GetError(request_->in) == 0;
-    }
-    return false;
+    return body.size() <= limit;
 }
 
 void Connection::cut_reading() const noexcept { ::shutdown(fd_.get(), SHUT_RD); }
@@ -117,20 +115,21 @@ bool Connection::fits(std::size_t bytes) {
     return perhaps_unread_ + cost_in_buffer(bytes) <= send_buffer_;
 }
 
-// Closing the streams ourselves instead of FCGX_Finish_r, which would close the descriptor after an error.
-bool Connection::write(std::string_view head, std::string_view body) {
+// All of an answer that fits one record goes out at once: the web server is woken, and reads, once.
+bool Connection::write(std::uint16_t id, std::string_view head, std::string_view body) {
     perhaps_unread_ += cost_in_buffer(head.size() + body.size());
-    const auto put = [this](std::string_view text) {
-        return text.empty() || FCGX_PutStr(text.data(), static_cast<int>(text.size()), request_->out) == static_cast<int>(text.size());
-    };
-    bool good = put(head) && put(body);
-    good &= FCGX_FClose(request_->err) == 0;
-    good &= FCGX_FClose(request_->out) == 0;
-    drop_request();
-    return good;
+    const auto end = end_of_answer(id);
+    for (bool is_last = false; !is_last;) {
+        const auto from_head = take_front(head, kMaxContent);
+        const auto from_body = take_front(body, kMaxContent - from_head.size());
+        is_last = head.empty() && body.empty();
+        const auto header = content_header(id, from_head.size() + from_body.size());
+        std::array parts{part({header.data(), header.size()}), part(from_head), part(from_body),
+                         part({end.data(), is_last ? end.size() : 0})};
+        if (!send_all(fd_.get(), parts)) return false;
+    }
+    return true;
 }
-
-bool Connection::is_kept() const { return request_->keepConnection != 0; }
 
 void Connection::write_without_waiting(std::string_view bytes) const noexcept {
     (void)::send(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -7,8 +7,7 @@
 // Errors:   the constructor throws std::system_error when there can be no thread.
 // Threads:  safe to call from any thread; a Desk and its Work belong to the thread that made the Desk.
 // Limits:   64 frames. A function that is not exported is shown as an address in its file, for addr2line. A thread that the kernel doesn't
-//           let go of, or that blocks signals as server.cpp does while it waits for a client's bytes, is logged without its stack. The
-//           signal, SIGRTMIN + 1, ends a system call where signal(7) says that it does.
+//           let go of is logged without its stack. The signal, SIGRTMIN + 1, ends a system call where signal(7) says that it does.
 // Time:     CLOCK_MONOTONIC_COARSE: exact to some milliseconds.
 #pragma once
 

@@ -1,17 +1,20 @@
 #include "fcgi/record.hpp"
 
+#include <algorithm>
+
 #include "util/units.hpp"
 
 namespace recto {
 namespace {
 
-constexpr std::size_t kHeader = 8;
 constexpr unsigned kVersion = 1;
 constexpr unsigned kBegin = 1;
 constexpr unsigned kEnd = 3;
 constexpr unsigned kParams = 4;
 constexpr unsigned kStdin = 5;
+constexpr unsigned kStdout = 6;
 constexpr unsigned kResponder = 1;
+constexpr unsigned kKeepConnection = 1;
 constexpr unsigned kUnknownRole = 3;
 
 unsigned byte_at(std::string_view bytes, std::size_t index) { return static_cast<unsigned char>(bytes[index]); }
@@ -32,18 +35,23 @@ std::optional<std::size_t> take_length(std::string_view& rest) {
 // CONTENT_LENGTH of the parameters, empty where it is not said; or false: they are not well-formed.
 bool find_content_length(std::string_view params, std::optional<std::uint64_t>& content_length) {
     while (!params.empty()) {
-        const auto name_size = take_length(params);
-        const auto value_size = take_length(params);
-        if (!name_size || !value_size || *name_size > params.size() || *value_size > params.size() - *name_size) return false;
-        const auto name = params.substr(0, *name_size);
-        const auto value = params.substr(*name_size, *value_size);
-        params.remove_prefix(*name_size + *value_size);
-        if (name != "CONTENT_LENGTH" || value.empty()) continue;
-        const auto length = parse_integer(value);
+        const auto param = take_param(params);
+        if (!param) return false;
+        if (param->name != "CONTENT_LENGTH" || param->value.empty()) continue;
+        const auto length = parse_integer(param->value);
         if (!length || *length < 0) return false;
         content_length = static_cast<std::uint64_t>(*length);
     }
     return true;
+}
+
+void put_header(char* out, unsigned type, std::uint16_t id, std::size_t size) {
+    out[0] = static_cast<char>(kVersion);
+    out[1] = static_cast<char>(type);
+    out[2] = static_cast<char>(id >> 8);
+    out[3] = static_cast<char>(id & 0xff);
+    out[4] = static_cast<char>(size >> 8);
+    out[5] = static_cast<char>(size & 0xff);
 }
 
 class Look {
@@ -59,10 +67,10 @@ private:
     // Each step says whether to go on; if not, arrived_ has the verdict (incomplete unless it says otherwise).
     void look() {
         if (!begin() || !params()) return;
-        const auto body_begin = bytes_.size() - rest_.size();
+        arrived_.body = rest_;
         if (body()) return finish();
         const bool too_large =
-            arrived_.content_length.value_or(0) > kAwaitedBody || bytes_.size() - body_begin > kAwaitedBody || bytes_.size() >= kWindow;
+            arrived_.content_length.value_or(0) > kAwaitedBody || arrived_.body.size() > kAwaitedBody || bytes_.size() >= kWindow;
         if (arrived_.state == Arrival::incomplete && too_large) arrived_.state = Arrival::large_body;
     }
 
@@ -70,20 +78,20 @@ private:
         if (!take_record(kBegin)) return false;
         if (content_.size() != kHeader || padding_ != 0 || arrived_.id == 0) return verdict(Arrival::malformed);
         if (two_bytes_at(content_, 0) != kResponder) return verdict(Arrival::other_role);
+        arrived_.is_kept = (byte_at(content_, 2) & kKeepConnection) != 0;
         return true;
     }
 
     bool params() {
-        std::string joined;
-        std::string_view all;
         for (int records = 0; take_record(kParams); ++records) {
-            if (content_.empty()) return padding_ == 0 && find_content_length(all, arrived_.content_length) ? true : malformed();
+            if (content_.empty())
+                return padding_ == 0 && find_content_length(arrived_.params(), arrived_.content_length) ? true : malformed();
             if (records == 0) {
-                all = content_;  // the usual case: one record, nothing copied
+                arrived_.params_of_one_record = content_;
                 continue;
             }
-            if (records == 1) joined = all;
-            all = joined += content_;
+            if (records == 1) arrived_.joined_params = arrived_.params_of_one_record;
+            arrived_.joined_params += content_;
         }
         return bytes_.size() >= kWindow ? malformed() : false;
     }
@@ -130,13 +138,60 @@ private:
 
 Arrived look_at_request(std::string_view bytes) { return Look(bytes).result(); }
 
-std::string unknown_role_record(std::uint16_t id) {
-    std::string record(kHeader + kHeader, '\0');
-    record[0] = static_cast<char>(kVersion);
-    record[1] = static_cast<char>(kEnd);
-    record[2] = static_cast<char>(id >> 8);
-    record[3] = static_cast<char>(id & 0xff);
-    record[5] = static_cast<char>(kHeader);
+std::optional<Param> take_param(std::string_view& params) {
+    const auto name_size = take_length(params);
+    const auto value_size = take_length(params);
+    if (!name_size || !value_size || *name_size > params.size() || *value_size > params.size() - *name_size) return std::nullopt;
+    const Param param{params.substr(0, *name_size), params.substr(*name_size, *value_size)};
+    params.remove_prefix(*name_size + *value_size);
+    return param;
+}
+
+bool BodyReader::take(std::string_view bytes, std::string& body) {
+    while (!bytes.empty() && !at_end_) {
+        const auto content = bytes.substr(0, content_left_);
+        body += content;
+        content_left_ -= content.size();
+        bytes.remove_prefix(content.size());
+        const auto padding = std::min(bytes.size(), padding_left_);
+        padding_left_ -= padding;
+        bytes.remove_prefix(padding);
+        const auto header = bytes.substr(0, kHeader - header_.size());
+        header_ += header;
+        bytes.remove_prefix(header.size());
+        if (header_.size() == kHeader && !begin_record()) return false;
+    }
+    more_follows_ = !bytes.empty();
+    return true;
+}
+
+bool BodyReader::begin_record() {
+    const std::string_view header = header_;
+    if (byte_at(header, 0) != kVersion || byte_at(header, 1) != kStdin || two_bytes_at(header, 2) != id_) return false;
+    content_left_ = two_bytes_at(header, 4);
+    padding_left_ = byte_at(header, 6);
+    at_end_ = content_left_ == 0;
+    header_.clear();
+    return !at_end_ || padding_left_ == 0;
+}
+
+std::array<char, kHeader> content_header(std::uint16_t id, std::size_t size) {
+    std::array<char, kHeader> record{};
+    put_header(record.data(), kStdout, id, size);
+    return record;
+}
+
+// The end of its content, and END_REQUEST: all went well.
+std::array<char, 3 * kHeader> end_of_answer(std::uint16_t id) {
+    std::array<char, 3 * kHeader> records{};
+    put_header(records.data(), kStdout, id, 0);
+    put_header(records.data() + kHeader, kEnd, id, kHeader);
+    return records;
+}
+
+std::array<char, 2 * kHeader> unknown_role_record(std::uint16_t id) {
+    std::array<char, 2 * kHeader> record{};
+    put_header(record.data(), kEnd, id, kHeader);
     record[kHeader + 4] = static_cast<char>(kUnknownRole);
     return record;
 }

@@ -27,26 +27,6 @@ bool is_left_out(std::string_view variable) {
 
 std::string_view known_address(std::string_view address) { return address.empty() || address == "unix:" ? "unknown" : address; }
 
-void take(Request& request, std::string_view& script, std::string_view name, std::string_view value) {
-    if (name.starts_with("HTTP_")) {
-        if (!is_left_out(name)) request.headers.emplace_back(header_name(name.substr(5)), value);
-    } else if (name == "REQUEST_METHOD") {
-        request.method = value;
-    } else if (name == "PATH_INFO") {
-        request.path = value;
-    } else if (name == "SCRIPT_NAME") {
-        script = value;
-    } else if (name == "QUERY_STRING") {
-        request.query = value;
-    } else if (name == "REMOTE_ADDR") {
-        request.address = known_address(value);
-    } else if (name == "REQUEST_ID") {
-        if (is_request_id(value)) request.request_id = value;
-    } else if (name == "CONTENT_TYPE" && !value.empty()) {  // CGI says "none" with an empty one
-        request.headers.emplace_back("content-type", value);
-    }
-}
-
 }  // namespace
 
 std::optional<std::string_view> Request::header(std::string_view name) const {
@@ -55,18 +35,44 @@ std::optional<std::string_view> Request::header(std::string_view name) const {
     return found->second;
 }
 
+RequestMaker::RequestMaker() {
+    request_.address = "local";
+    request_.headers.reserve(12);
+}
+
+void RequestMaker::take(std::string_view name, std::string_view value) {
+    if (name.starts_with("HTTP_")) {
+        if (!is_left_out(name)) request_.headers.emplace_back(header_name(name.substr(5)), value);
+    } else if (name == "REQUEST_METHOD") {
+        request_.method = value;
+    } else if (name == "PATH_INFO") {
+        request_.path = value;
+    } else if (name == "SCRIPT_NAME") {
+        script_ = value;
+    } else if (name == "QUERY_STRING") {
+        request_.query = value;
+    } else if (name == "REMOTE_ADDR") {
+        request_.address = known_address(value);
+    } else if (name == "REQUEST_ID") {
+        if (is_request_id(value)) request_.request_id = value;
+    } else if (name == "CONTENT_TYPE" && !value.empty()) {  // CGI says "none" with an empty one
+        request_.headers.emplace_back("content-type", value);
+    }
+}
+
+Request RequestMaker::made() && {
+    if (request_.path.empty()) request_.path = std::move(script_);
+    return std::move(request_);
+}
+
 Request request_from_environment(const char* const* environment) {
-    Request request;
-    request.address = "local";
-    request.headers.reserve(12);
-    std::string_view script;
+    RequestMaker maker;
     for (; *environment != nullptr; ++environment) {
         const std::string_view variable(*environment);
         const auto equals = variable.find('=');
-        if (equals != std::string_view::npos) take(request, script, variable.substr(0, equals), variable.substr(equals + 1));
+        if (equals != std::string_view::npos) maker.take(variable.substr(0, equals), variable.substr(equals + 1));
     }
-    if (request.path.empty()) request.path = script;
-    return request;
+    return std::move(maker).made();
 }
 
 }  // namespace recto

@@ -27,8 +27,19 @@ struct Request {
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
 };
 
-// The request that a CGI environment describes, without its body.
-// `environment` is a null-terminated array of NAME=value, as main's envp and libfcgi's.
+// Makes the request that CGI variables describe, in whichever order they come. Its body is not among them.
+class RequestMaker {
+public:
+    RequestMaker();
+    void take(std::string_view name, std::string_view value);
+    [[nodiscard]] Request made() &&;
+
+private:
+    Request request_;
+    std::string script_;
+};
+
+// From a null-terminated array of NAME=value, as main's envp.
 [[nodiscard]] Request request_from_environment(const char* const* environment);
 
 }  // namespace recto

@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 using Time = Clock::time_point;
 
-constexpr std::size_t kSpotAnswer = 64u << 10;  // a larger answer is written by the pool: eight writes are enough for an event thread
+constexpr std::size_t kSpotAnswer = 64u << 10;  // a larger answer is written by the pool
 constexpr int kEventsAtOnce = 4;  // fewer system calls under load; more would wait for one thread while another has nothing to do
 constexpr auto kLinger = 2s;
 constexpr auto kStopGrace = 500ms;  // for the rest of a request that is arriving when the server stops
@@ -42,13 +42,21 @@ UniqueFd checked(int fd, const char* what) {
     return UniqueFd(fd);
 }
 
+Request request_of(const Arrived& arrived) {
+    RequestMaker maker;
+    auto params = arrived.params();
+    while (const auto param = take_param(params)) maker.take(param->name, param->value);
+    auto request = std::move(maker).made();
+    if (request.address == "local") request.address = "unknown";  // only the command line is local: it isn't throttled
+    return request;
+}
+
 void signal_event(int fd) noexcept {
     const std::uint64_t one = 1;
     (void)!::write(fd, &one, sizeof one);
 }
 
-// Handlers run on the program's own threads, and none while one of ours waits for bytes: a socket with a timeout ends that wait for good
-// (signal(7)), and libfcgi takes it for the connection's end. The signals of a crash are for the thread that crashes.
+// Handlers run on the program's own threads. The signals of a crash are for the thread that crashes.
 class WithSignalsBlocked {
 public:
     WithSignalsBlocked() {
@@ -108,14 +116,13 @@ private:
 
     // Requests
     bool look(Slot& slot, Window window);
-    bool go_on(Slot& slot);
+    bool take_request(Slot& slot, const Arrived& arrived);
     bool hung_up(Slot& slot, Window window);
     bool wait_for_more(Slot& slot, bool has_begun);
+    bool read_large_body(Slot& slot);
     bool begin(Slot& slot);
-    std::optional<Request> read_request(Slot& slot);
     bool hand_over(Slot& slot, Step step);
     bool finish(Slot& slot);
-    bool refuse_large_body(Slot& slot);
     bool refuse(Slot& slot, Response response);
     void set_response(Slot& slot, Response response);
     bool deliver(Slot& slot);
@@ -149,7 +156,7 @@ Server::Loop::Loop(int listen_fd, const ServerOptions& options, BeginExchange be
       quit_(checked(::eventfd(0, EFD_CLOEXEC), "eventfd")),
       slots_(options.max_connections),
       hang_watch_(options.hang) {
-    prepare_libfcgi();
+    std::signal(SIGPIPE, SIG_IGN);  // a client that went away is an error of a write
     const int flags = ::fcntl(listen_.get(), F_GETFL);
     if (flags < 0 || ::fcntl(listen_.get(), F_SETFL, flags | O_NONBLOCK) != 0) throw_errno("the listening socket");
     // Exclusive: of the worker processes that share the socket, one wakes up for a new connection. Level-triggered, one accept an event:
@@ -324,36 +331,51 @@ bool Server::Loop::drop(Slot& slot, std::atomic<std::uint64_t>& reason) {
 // Requests
 
 bool Server::Loop::look(Slot& slot, Window window) {
-    const auto bytes = slot.connection.peek(window);
+    const auto bytes = slot.connection.receive(window);
     if (!bytes) return slot.has_begun ? drop(slot, counters_.aborted) : close(slot);
     if (bytes->empty()) return wait_for_more(slot, false);
 
-    slot.arrived = look_at_request(*bytes);
-    switch (slot.arrived.state) {
+    const auto arrived = look_at_request(*bytes);
+    switch (arrived.state) {
         case Arrival::incomplete:
+            slot.connection.keep(*bytes);
             return wait_for_more(slot, true);
         case Arrival::complete:
         case Arrival::large_body:
-            return go_on(slot);
-        case Arrival::other_role:
-            slot.connection.write_without_waiting(unknown_role_record(slot.arrived.id));
+            return take_request(slot, arrived);
+        case Arrival::other_role: {
+            const auto record = unknown_role_record(arrived.id);
+            slot.connection.write_without_waiting({record.data(), record.size()});
             break;
+        }
         case Arrival::malformed:
             break;
     }
     return drop(slot, counters_.malformed);
 }
 
-bool Server::Loop::go_on(Slot& slot) {
-    if (slot.arrived.content_length.value_or(0) > options_.max_body.bytes) return hand_over(slot, &Loop::refuse_large_body);
-    if (slot.arrived.state == Arrival::large_body) return hand_over(slot, &Loop::begin);
-    return begin(slot);
+// With what there is of its body.
+bool Server::Loop::take_request(Slot& slot, const Arrived& arrived) {
+    slot.id = arrived.id;
+    slot.request = request_of(arrived);
+    slot.content_length = arrived.content_length;
+    slot.is_head = slot.request.is_head();
+    slot.is_kept = arrived.is_kept && !arrived.more_follows;
+    BodyReader body(arrived.id);
+    if (!body.take(arrived.body, slot.request.body)) return drop(slot, counters_.malformed);
+    slot.connection.forget();
+
+    if (std::max<std::uint64_t>(arrived.content_length.value_or(0), slot.request.body.size()) > options_.max_body.bytes)
+        return refuse(slot, body_too_large(slot.request));
+    if (body.at_end()) return begin(slot);
+    slot.body.emplace(std::move(body));
+    return hand_over(slot, &Loop::read_large_body);
 }
 
 // The client closed its side, so nobody reads an answer any more.
 bool Server::Loop::hung_up(Slot& slot, Window window) {
-    const auto bytes = slot.connection.peek(window);
-    return bytes && !bytes->empty() ? drop(slot, counters_.aborted) : close(slot);
+    const auto bytes = slot.connection.receive(window);
+    return slot.has_begun || (bytes && !bytes->empty()) ? drop(slot, counters_.aborted) : close(slot);
 }
 
 bool Server::Loop::wait_for_more(Slot& slot, bool has_begun) {
@@ -369,44 +391,30 @@ bool Server::Loop::wait_for_more(Slot& slot, bool has_begun) {
     return true;
 }
 
+bool Server::Loop::read_large_body(Slot& slot) {
+    const auto limit = slot.content_length.value_or(options_.max_body.bytes);
+    const auto read_until = Clock::now() + options_.io_timeout;
+    slot.read_until = read_until;
+    const bool is_whole = slot.connection.read_body(*slot.body, slot.request.body, limit);
+    slot.read_until = Time::max();
+    if (slot.body->more_follows()) slot.is_kept = false;
+    slot.body.reset();
+
+    if (!is_whole && slot.request.body.size() <= limit)
+        return drop(slot, Clock::now() < read_until ? counters_.aborted : counters_.timed_out);
+    if (!is_whole && !slot.content_length) return refuse(slot, body_too_large(slot.request));
+    return begin(slot);
+}
+
 bool Server::Loop::begin(Slot& slot) {
-    auto request = read_request(slot);
-    if (!request) return false;
-    auto response = slot.exchange.start(begin_, std::move(*request));
+    if (slot.content_length.value_or(slot.request.body.size()) != slot.request.body.size())
+        return refuse(slot, body_of_another_length(slot.request));
+    auto response = slot.exchange.start(begin_, std::move(slot.request));
     if (!response) return hand_over(slot, &Loop::finish);
     set_response(slot, std::move(*response));
     const auto size = slot.head.size() + slot.response->body().size();
     if (size > kSpotAnswer || !slot.connection.fits(size)) return hand_over(slot, &Loop::deliver);
     return deliver(slot);
-}
-
-// Nothing: the slot went its way.
-std::optional<Request> Server::Loop::read_request(Slot& slot) {
-    auto request = slot.connection.take_request();
-    if (!request) return drop(slot, counters_.malformed), std::nullopt;
-    slot.is_head = request->is_head();
-    slot.is_kept = slot.connection.is_kept() && !slot.arrived.more_follows;
-    if (request->address == "local") request->address = "unknown";  // only the command line is local: it isn't throttled
-
-    const auto limit = slot.arrived.content_length.value_or(options_.max_body.bytes);
-    const auto read_until = Clock::now() + options_.io_timeout;
-    slot.read_until = read_until;
-    std::optional<WithSignalsBlocked> undisturbed;
-    if (slot.arrived.state == Arrival::large_body) undisturbed.emplace();
-    const bool is_whole = slot.connection.read_body(request->body, limit);
-    undisturbed.reset();
-    slot.read_until = Time::max();
-
-    const auto size = request->body.size();
-    if (!is_whole && size <= limit)
-        drop(slot, Clock::now() < read_until ? counters_.aborted : counters_.timed_out);
-    else if (!is_whole && !slot.arrived.content_length)
-        refuse(slot, body_too_large(*request));
-    else if (slot.arrived.content_length.value_or(size) != size)
-        refuse(slot, body_of_another_length(*request));
-    else
-        return request;
-    return std::nullopt;
 }
 
 bool Server::Loop::hand_over(Slot& slot, Step step) {
@@ -420,12 +428,6 @@ bool Server::Loop::finish(Slot& slot) {
     if (!response) return false;
     set_response(slot, std::move(*response));
     return deliver(slot);
-}
-
-bool Server::Loop::refuse_large_body(Slot& slot) {
-    const auto request = slot.connection.take_request();
-    if (!request) return drop(slot, counters_.malformed);
-    return refuse(slot, body_too_large(*request));
 }
 
 // Answered by the pool, which waits until the client has stopped sending.
@@ -459,10 +461,7 @@ bool Server::Loop::deliver_and_close(Slot& slot) {
 bool Server::Loop::write_response(Slot& slot) {
     const bool with_body = !slot.is_head && may_have_body(slot.response->status);
     const auto body = with_body ? slot.response->body() : std::string_view();
-    std::optional<WithSignalsBlocked> undisturbed;
-    if (!slot.connection.fits(slot.head.size() + body.size())) undisturbed.emplace();
-    if (!slot.connection.write(slot.head, body)) return false;
-    undisturbed.reset();
+    if (!slot.connection.write(slot.id, slot.head, body)) return false;
     ++counters_.answered;
     slot.exchange.answered(*slot.response);
     return true;

@@ -9,8 +9,8 @@
 // Threads:  run() blocks the caller; stop() may be called from a signal handler. The server's own threads block all signals. The
 //           constructor leaves the handlers of all signals as they are, but ignores SIGPIPE.
 // Limits:   max_connections; beyond it the longest idle one is closed. A body over max_body is answered 413 and the connection closed.
-//           A request must have arrived within io_timeout of its first byte; each write of an answer (8 KB) may take io_timeout.
-// Source:   the FastCGI specification 1.0; traps of libfcgi 2.4.2 are noted where they are met (connection.hpp, record.hpp).
+//           A request must have arrived within io_timeout of its first byte; each part of an answer (64 KB) may take io_timeout.
+// Source:   the FastCGI specification 1.0.
 #pragma once
 
 #include <chrono>

@@ -48,6 +48,7 @@ Slot* Slots::free_slot() {
 
 void Slots::close(Slot& slot) {
     slot.exchange.reset();
+    slot.request = {};
     slot.response.reset();
     const std::lock_guard lock(mutex_);
     slot.connection.close();

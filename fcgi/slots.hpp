@@ -27,6 +27,7 @@
 #include "fcgi/connection.hpp"
 #include "fcgi/guarded_exchange.hpp"
 #include "fcgi/record.hpp"
+#include "fcgi/request.hpp"
 #include "fcgi/response.hpp"
 #include "util/file.hpp"
 
@@ -45,7 +46,10 @@ struct Slot {
     // The holder's.
     Connection connection;
     GuardedExchange exchange;
-    Arrived arrived;
+    std::uint16_t id = 0;                         // of the request, for its connection
+    Request request;                              // while its body is read
+    std::optional<std::uint64_t> content_length;  // what it says of it
+    std::optional<BodyReader> body;
     std::optional<Response> response;
     std::string head;  // of the response
     bool is_head = false;

@@ -1,15 +1,11 @@
 // record_fuzz.cpp - any bytes on a FastCGI connection: no crash, a verdict that more bytes don't take back, and what is said to be
-// complete is read by libfcgi to its end without waiting.
+// complete can be read to its end.
 //
 // The first two bytes say where the rest is cut.
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <string>
 #include <string_view>
 
-#include "fcgi/connection.hpp"
 #include "fcgi/record.hpp"
 #include "tests/support/fuzzing.hpp"
 
@@ -21,20 +17,18 @@ inline bool may_follow(Arrival first, Arrival later) {
     return later == first;
 }
 
-// Who waits for bytes that don't come fails after the timeout.
-inline void read_with_libfcgi(std::string_view bytes) {
-    prepare_libfcgi();
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return;
-    const UniqueFd client(ends[1]);
-    Connection connection;
-    connection.open(UniqueFd(ends[0]), std::chrono::milliseconds(500));
-    if (::send(client.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) return;
-    const auto request = connection.take_request();
-    require(request.has_value(), "libfcgi doesn't take what is said to be complete");
-    std::string body;
-    require(connection.read_body(body, kWindow), "libfcgi doesn't find the body's end");
-    require(connection.write("Status: 200 OK\r\n\r\n", "body"), "libfcgi doesn't answer");
+// The body also when it comes in two pieces.
+inline void read_to_the_end(const Arrived& arrived, std::size_t cut) {
+    auto params = arrived.params();
+    while (!params.empty()) require(take_param(params).has_value(), "a parameter of what is said to be complete is cut off");
+    std::string whole, joined;
+    BodyReader at_once(arrived.id), in_pieces(arrived.id);
+    cut = std::min(cut, arrived.body.size());
+    require(at_once.take(arrived.body, whole) && at_once.at_end(), "the body of what is said to be complete has no end");
+    require(in_pieces.take(arrived.body.substr(0, cut), joined) && in_pieces.take(arrived.body.substr(cut), joined),
+            "a body in pieces is bad");
+    require(whole == joined, "a body in pieces is another");
+    require(at_once.more_follows() == arrived.more_follows, "a body ends elsewhere than its request");
 }
 
 }  // namespace recto::record_fuzz
@@ -50,6 +44,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(arrived.state != Arrival::complete || before.state != Arrival::complete || arrived.more_follows == (cut < bytes.size()) ||
                 before.more_follows,
             "a request's end moves");
-    if (arrived.state == Arrival::complete) record_fuzz::read_with_libfcgi(bytes);
+    if (arrived.state == Arrival::complete) record_fuzz::read_to_the_end(arrived, cut);
     return 0;
 }
