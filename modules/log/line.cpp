@@ -23,6 +23,14 @@ constexpr std::string_view kMask = "\"********\"";
 constexpr std::array<std::string_view, 8> kSecretWords{"password", "passwd",        "secret", "token",
                                                        "cookie",   "authorization", "csrf",   "sessionid"};
 
+// Where a word may begin, in either case. All keys of all events are looked through, and hardly any letter is one.
+constexpr auto kBeginsSecretWord = [] {
+    std::array<bool, 256> begins{};
+    for (const auto word : kSecretWords)
+        for (const char letter : {word[0], static_cast<char>(word[0] - 'a' + 'A')}) begins[static_cast<unsigned char>(letter)] = true;
+    return begins;
+}();
+
 template <class Number>
 void append_number(std::string& out, Number number) {
     char digits[32];
@@ -68,8 +76,16 @@ Identity identity() {
 
 bool same_letter(char a, char lower) { return (a >= 'A' && a <= 'Z' ? a + ('a' - 'A') : a) == lower; }
 
+bool begins_with(std::string_view text, std::string_view word) {
+    return text.size() >= word.size() && std::ranges::equal(text.substr(0, word.size()), word, same_letter);
+}
+
 bool is_secret(std::string_view key) {
-    return std::ranges::any_of(kSecretWords, [&](std::string_view word) { return !std::ranges::search(key, word, same_letter).empty(); });
+    for (; !key.empty(); key.remove_prefix(1)) {
+        if (!kBeginsSecretWord[static_cast<unsigned char>(key[0])]) continue;
+        if (std::ranges::any_of(kSecretWords, [&](std::string_view word) { return begins_with(key, word); })) return true;
+    }
+    return false;
 }
 
 void append_value(std::string& out, const json::value& value);

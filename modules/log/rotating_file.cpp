@@ -47,7 +47,12 @@ std::int64_t size_of(int fd) {
     return ::fstat(fd, &status) == 0 ? status.st_size : 0;
 }
 
-std::uint64_t lines_in(std::string_view text) { return static_cast<std::uint64_t>(std::ranges::count(text, '\n')); }
+// From end to end of the lines, for there is mostly one: memchr is what takes no time beside the write.
+std::uint64_t lines_in(std::string_view text) {
+    std::uint64_t lines = 0;
+    for (auto end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', end + 1)) ++lines;
+    return lines;
+}
 
 // What somebody who isn't root may still use.
 std::uint64_t free_space_of(const fs::path& folder) {

@@ -25,7 +25,13 @@ void append_ascii(std::string& out, char c) {
     }
 }
 
-bool is_plain(unsigned char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; }
+// A table, because this is asked of each character that is logged.
+constexpr auto kPlain = [] {
+    std::array<bool, 256> plain{};
+    for (std::size_t c = 0x20; c < 0x7F; ++c) plain[c] = c != '"' && c != '\\';
+    return plain;
+}();
+bool is_plain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
 bool must_be_escaped(std::uint32_t code_point) {
     return (code_point >= 0x80 && code_point <= 0x9F) || code_point == 0x2028 || code_point == 0x2029;
@@ -38,7 +44,7 @@ void append_json_string(std::string& out, std::string_view text) {
     std::size_t i = 0;
     while (i < text.size()) {
         auto run = i;
-        while (run < text.size() && is_plain(static_cast<unsigned char>(text[run]))) ++run;
+        while (run < text.size() && is_plain(text[run])) ++run;
         out.append(text, i, run - i);
         if (run == text.size()) break;
         i = run;
