@@ -30,7 +30,7 @@ Response body_of_another_length(const Request& request) {
     return refused(400, "The request's body doesn't have the length that Content-Length says.", request);
 }
 
-std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Request request) {
+std::optional<Response> GuardedExchange::start(const BeginExchange& begin, Request&& request) {
     is_answered_ = false;
     return guarded([&]() -> std::optional<Response> {
         exchange_ = begin(std::move(request));

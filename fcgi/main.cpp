@@ -64,7 +64,7 @@ int serve(Site& site, Throttle& throttle, const Application& application) {
     const Follower follower(site.store.clock(), site.store.change_source());
     const ThrottleKeeper keeper(throttle, throttle_options(site.config).snapshot, site.config.throttle_snapshot);
     Server server(listening_socket(site.config.server_socket).release(), server_options(site.config),
-                  [&](Request request) { return application.begin(std::move(request)); });
+                  [&](Request&& request) { return application.begin(std::move(request)); });
     const StopSignals signals(server);
 
     log_event("worker.start");
@@ -94,7 +94,7 @@ int run(const std::string& config_file) {
     const Application application(site, throttle, gate, all_views(), make_handlers(site));
     if (!is_plain_cgi()) return serve(site, throttle, application);
 
-    answer_one_cgi_request(server_options(site.config), [&](Request request) { return application.begin(std::move(request)); });
+    answer_one_cgi_request(server_options(site.config), [&](Request&& request) { return application.begin(std::move(request)); });
     return 0;
 }
 

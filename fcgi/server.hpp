@@ -50,7 +50,7 @@ public:
     [[nodiscard]] virtual RequestContext* context() { return nullptr; }
 };
 
-using BeginExchange = std::function<std::unique_ptr<Exchange>(Request)>;
+using BeginExchange = std::function<std::unique_ptr<Exchange>(Request&&)>;
 
 struct ServerOptions {
     int threads = 2;  // event threads

@@ -1,6 +1,7 @@
 #include "fcgi/view_exchange.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 #include "fcgi/answers.hpp"
@@ -14,7 +15,8 @@ namespace {
 using namespace std::chrono_literals;
 using State = CacheLookup::State;
 
-constexpr int kWaits = 2;  // for others, before one computes by himself
+constexpr int kWaits = 2;               // for others, before one computes by himself
+constexpr std::size_t kOwnHeaders = 4;  // that finished() may add
 
 RequestContext context_of(const Request& request, const Route* route) {
     return {.txid = request.request_id.empty() ? random_uuid() : request.request_id,
@@ -24,7 +26,7 @@ RequestContext context_of(const Request& request, const Route* route) {
 
 class ViewExchange : public Exchange {
 public:
-    ViewExchange(Site& site, const ViewThrottle& throttle, Gate& gate, Request request, const Route* route)
+    ViewExchange(Site& site, const ViewThrottle& throttle, Gate& gate, Request&& request, const Route* route)
         : site_(site),
           throttle_(throttle),
           gate_(gate),
@@ -58,7 +60,7 @@ public:
 
     void answered(const Response& response) override {
         const ContextScope scope(context_);
-        if (event_level_ && log_enabled(*event_level_)) log_event(route_->view->event, event_data(response), kDefaultLogger, *event_level_);
+        if (event_level_ && log_enabled(*event_level_)) log_answer(response);
         report_if_slow(response.status);
     }
 
@@ -264,6 +266,7 @@ private:
         if (is_collapsed_) cache().count(CacheEvent::collapsed, route_->subject);
         cache_status_ = is_collapsed_ ? cache_status_ + "; collapsed" : cache_status_of(found, now);
         is_hit_ = !is_collapsed_;
+        response->headers.reserve(1 + kOwnHeaders);
         response->headers.emplace_back("Age", age_of(*found.entry, now));
         return response;
     }
@@ -271,6 +274,7 @@ private:
     std::optional<Response> finished(std::optional<Response> response) {
         if (!response) return {};
         context_.times.enter(Phase::write);
+        response->headers.reserve(response->headers.size() + kOwnHeaders);
         if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
         throttle_.tell(*response, quotas_, context_.user_id.has_value());
         if (response->lines().empty()) tell_caches(*response, route_ == nullptr ? nullptr : route_->view);
@@ -286,13 +290,17 @@ private:
         log_event("request.slow", slow_request_data(context_, request_.method, status), kRequestLogger, Level::warning);
     }
 
-    [[nodiscard]] json::value event_data(const Response& response) const {
-        json::object data;
+    // Its data is made on the stack as long as it fits: there is one for each answer.
+    void log_answer(const Response& response) const {
+        std::array<unsigned char, 1024> memory;
+        json::monotonic_resource resource(memory.data(), memory.size());
+        json::object data(&resource);
+        data.reserve(route_->view->parameters.size() + 2);
         for (const auto name : route_->view->parameters)
             if (const auto value = view_request_->parameter(name)) data[name] = *value;
         data["status"] = response.status;
         if (is_cached_) data["cache"] = is_hit_ ? "hit" : is_collapsed_ ? "collapsed" : "miss";
-        return data;
+        log_event(route_->view->event, std::move(data), kDefaultLogger, *event_level_);
     }
 
     [[nodiscard]] Cache& cache() const { return site_.cache; }
@@ -350,7 +358,7 @@ Application::Application(Site& site, Throttle& throttle, Gate& gate, std::span<c
     }
 }
 
-std::unique_ptr<Exchange> Application::begin(Request request) const {
+std::unique_ptr<Exchange> Application::begin(Request&& request) const {
     const auto found = routes_.find(without_last_slash(request.path));
     const Route* const route = found == routes_.end() ? nullptr : &found->second;
     return std::make_unique<ViewExchange>(site_, throttle_, gate_, std::move(request), route);

@@ -40,7 +40,7 @@ public:
     // All must outlive it. Every view has a handler (assert).
     Application(Site& site, Throttle& throttle, Gate& gate, std::span<const View> views, const Handlers& handlers);
 
-    [[nodiscard]] std::unique_ptr<Exchange> begin(Request request) const;
+    [[nodiscard]] std::unique_ptr<Exchange> begin(Request&& request) const;
 
 private:
     Site& site_;
