@@ -21,15 +21,15 @@ unsigned byte_at(std::string_view bytes, std::size_t index) { return static_cast
 
 unsigned two_bytes_at(std::string_view bytes, std::size_t index) { return byte_at(bytes, index) << 8 | byte_at(bytes, index + 1); }
 
-// A name's or a value's length: one byte, or four with the highest bit set. Nothing: cut off.
-std::optional<std::size_t> take_length(std::string_view& rest) {
-    if (rest.empty()) return std::nullopt;
-    const auto first = byte_at(rest, 0);
-    const std::size_t width = first < 0x80 ? 1 : 4;
-    if (rest.size() < width) return std::nullopt;
-    const std::size_t length = width == 1 ? first : (first & 0x7f) << 24 | byte_at(rest, 1) << 16 | two_bytes_at(rest, 2);
+// A name's or a value's length: one byte, or four with the highest bit set. False: cut off.
+bool take_length(std::string_view& rest, std::size_t& length) {
+    if (rest.empty()) return false;
+    length = byte_at(rest, 0);
+    const std::size_t width = length < 0x80 ? 1 : 4;
+    if (rest.size() < width) return false;
+    if (width == 4) length = (length & 0x7f) << 24 | byte_at(rest, 1) << 16 | two_bytes_at(rest, 2);
     rest.remove_prefix(width);
-    return length;
+    return true;
 }
 
 // CONTENT_LENGTH of the parameters, empty where it is not said; or false: they are not well-formed.
@@ -139,11 +139,12 @@ private:
 Arrived look_at_request(std::string_view bytes) { return Look(bytes).result(); }
 
 std::optional<Param> take_param(std::string_view& params) {
-    const auto name_size = take_length(params);
-    const auto value_size = take_length(params);
-    if (!name_size || !value_size || *name_size > params.size() || *value_size > params.size() - *name_size) return std::nullopt;
-    const Param param{params.substr(0, *name_size), params.substr(*name_size, *value_size)};
-    params.remove_prefix(*name_size + *value_size);
+    std::size_t name_size = 0;
+    std::size_t value_size = 0;
+    if (!take_length(params, name_size) || !take_length(params, value_size)) return std::nullopt;
+    if (name_size > params.size() || value_size > params.size() - name_size) return std::nullopt;
+    const Param param{params.substr(0, name_size), params.substr(name_size, value_size)};
+    params.remove_prefix(name_size + value_size);
     return param;
 }
 

@@ -30,7 +30,7 @@ using Clock = std::chrono::steady_clock;
 using Time = Clock::time_point;
 
 constexpr std::size_t kSpotAnswer = 64u << 10;  // a larger answer is written by the pool
-constexpr int kEventsAtOnce = 4;  // fewer system calls under load; more would wait for one thread while another has nothing to do
+constexpr int kEventsAtOnce = 32;  // fewer system calls under load
 constexpr auto kLinger = 2s;
 constexpr auto kStopGrace = 500ms;  // for the rest of a request that is arriving when the server stops
 constexpr auto kStopStep = 20ms;

@@ -18,8 +18,9 @@ using State = CacheLookup::State;
 constexpr int kWaits = 2;               // for others, before one computes by himself
 constexpr std::size_t kOwnHeaders = 4;  // that finished() may add
 
-RequestContext context_of(const Request& request, const Route* route) {
-    return {.txid = request.request_id.empty() ? random_uuid() : request.request_id,
+// The id moves there.
+RequestContext context_of(Request& request, const Route* route) {
+    return {.txid = request.request_id.empty() ? random_uuid() : std::move(request.request_id),
             .address = request.address,
             .view = route == nullptr ? std::string_view() : route->view->name};
 }
@@ -142,8 +143,9 @@ private:
 
     // What has only grown old is shown at once while somebody makes another; else the first one who finds it goes and makes it.
     std::optional<Response> memory_answer() {
-        const auto found = cache().look_in_memory(key_, time_now(), route_->subject);
-        if (found.state == State::fresh) return shown(found);
+        const auto now = time_now();
+        const auto found = cache().look_in_memory(key_, now, route_->subject);
+        if (found.state == State::fresh) return shown(found, now);
         if (found.may_be_shown_meanwhile() && cache().flights().is_flying(key_)) return shown(found);
         to_be_replaced_ = found;
         return {};
@@ -258,8 +260,7 @@ private:
     }
 
     // Nothing: its bytes are none of ours.
-    std::optional<Response> shown(const CacheLookup& found) {
-        const auto now = time_now();
+    std::optional<Response> shown(const CacheLookup& found, TimePoint now = time_now()) {
         auto response = unpack(found.entry, request_);
         if (!response) return {};
         if (found.state > State::aging) cache().count(CacheEvent::stale, route_->subject);
@@ -278,7 +279,7 @@ private:
         if (route_ != nullptr && response->lines().empty()) response->set("Allow", route_->allow);
         throttle_.tell(*response, quotas_, context_.user_id.has_value());
         if (response->lines().empty()) tell_caches(*response, route_ == nullptr ? nullptr : route_->view);
-        if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", cache_status_);
+        if (!cache_status_.empty()) response->headers.emplace_back("Cache-Status", std::move(cache_status_));
         response->headers.emplace_back("X-Request-Id", context_.txid);
         return response;
     }

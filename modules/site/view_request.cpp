@@ -113,7 +113,10 @@ std::optional<std::string_view> ViewRequest::cookie(std::string_view name) const
 }
 
 std::string ViewRequest::cache_key() const {
-    std::string key = "view:";
+    constexpr std::size_t kUsualKey = 128;
+    std::string key;
+    key.reserve(kUsualKey);
+    key += "view:";
     key += view_.name;
     for (std::size_t i = 0; i < parameters_.size(); ++i) append(key, view_.parameters[i], parameters_[i]);
     for (std::size_t i = 0; i < headers_.size(); ++i) append(key, view_.headers[i].name, headers_[i]);
