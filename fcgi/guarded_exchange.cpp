@@ -2,6 +2,7 @@
 
 #include <exception>
 #include <string>
+#include <utility>
 
 #include "fcgi/answers.hpp"
 #include "log/log.hpp"
@@ -43,7 +44,7 @@ std::optional<Response> GuardedExchange::to_the_end(const Exchange::Wake& wake) 
 }
 
 void GuardedExchange::answered(const Response& response) {
-    is_answered_ = true;
+    if (std::exchange(is_answered_, true)) return;
     if (exchange_) (void)guarded([&] { return exchange_->answered(response), Response{}; });
 }
 

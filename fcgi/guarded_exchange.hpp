@@ -19,8 +19,8 @@ public:
     // Begins the exchange and asks for an answer that needs no waiting.
     [[nodiscard]] std::optional<Response> start(const BeginExchange& begin, Request&& request);
     [[nodiscard]] std::optional<Response> to_the_end(const Exchange::Wake& wake);
-    void answered(const Response& response);
-    void reset();  // without an answer before it the exchange was abandoned
+    void answered(const Response& response);  // once
+    void reset();                             // without an answer before it the exchange was abandoned
 
 private:
     template <class Work>

@@ -40,7 +40,7 @@ public:
     using Wake = std::function<void()>;
     virtual std::optional<Response> to_the_end(const Wake& wake) = 0;
 
-    // After the answer was handed to nginx, on the thread that did it.
+    // When the answer is handed to nginx, on the thread that does it: just before where that takes no waiting, else afterwards.
     virtual void answered(const Response& response) = 0;
 
     // Instead of that, when its client has gone.

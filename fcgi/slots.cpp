@@ -34,6 +34,7 @@ Slot* Slots::open(UniqueFd& fd, std::chrono::milliseconds io_timeout) {
     auto* const slot = free_slot();
     if (slot == nullptr) return nullptr;
     slot->connection.open(std::move(fd), io_timeout);
+    slot->is_ready = false;
     slot->has_answered = false;
     slot->state = Slot::State::working;
     return slot;

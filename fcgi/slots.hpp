@@ -51,7 +51,8 @@ struct Slot {
     std::optional<std::uint64_t> content_length;  // what it says of it
     std::optional<BodyReader> body;
     std::optional<Response> response;
-    std::string head;  // of the response
+    std::string head;       // of the response
+    bool is_ready = false;  // the response is to be delivered, which takes no waiting
     bool is_head = false;
     bool is_kept = false;
     bool has_begun = false;     // part of a request is there

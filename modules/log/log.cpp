@@ -1,6 +1,7 @@
 // The only file that includes Boost.Log, which takes seconds to compile.
 #include "log/log.hpp"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cassert>
@@ -80,6 +81,43 @@ RotatingFile::Options file_options(const LogHandler& handler, const HandlerCount
     return options;
 }
 
+// What LinesTogether keeps back of a thread: nothing while there is none, so that no file is ever written to after its session.
+class KeptLines {
+public:
+    void begin() { is_on_ = true; }
+    void end() noexcept {
+        is_on_ = false;
+        for (auto& kept : files_) write(kept, false);
+    }
+    [[nodiscard]] bool is_on() const { return is_on_; }
+
+    void add(RotatingFile& file, const std::string& line, bool is_error) {
+        constexpr std::size_t kMost = 64u << 10;
+        auto& kept = of(file);
+        kept.lines += line;
+        if (is_error || kept.lines.size() >= kMost) write(kept, is_error);
+    }
+
+private:
+    struct Kept {
+        RotatingFile* file;
+        std::string lines;
+    };
+    Kept& of(RotatingFile& file) {
+        const auto known = std::ranges::find(files_, &file, &Kept::file);
+        return known != files_.end() ? *known : files_.emplace_back(Kept{&file, {}});
+    }
+    static void write(Kept& kept, bool has_error) noexcept {
+        if (!kept.lines.empty()) kept.file->write(kept.lines, has_error);
+        kept.lines.clear();
+    }
+
+    bool is_on_ = false;
+    std::vector<Kept> files_;
+};
+
+thread_local KeptLines kept_lines;
+
 class FileOutput : public Output {
 public:
     FileOutput(const RotatingFile::Options& options, RotatingFile::GapLine gap_line, Flush flush)
@@ -90,6 +128,8 @@ public:
         const bool is_error = level >= Level::error;
         if (batch_)
             batch_->write(line, is_error);
+        else if (kept_lines.is_on())
+            kept_lines.add(*file_, line, is_error);
         else
             file_->write(line, is_error);
     }
@@ -297,6 +337,9 @@ private:
     std::condition_variable_any woken_;
     std::jthread watcher_;
 };
+
+LinesTogether::LinesTogether() { kept_lines.begin(); }
+LinesTogether::~LinesTogether() { kept_lines.end(); }
 
 LogOptions log_to(LogHandler file, Level level) { return {.level = level, .root_handlers = {file.name}, .handlers = {std::move(file)}}; }
 

@@ -82,6 +82,17 @@ private:
     std::unique_ptr<Impl> impl_;
 };
 
+// While it lives, the lines that this thread logs with `flush = record` wait for its end, which writes those of each file with one system
+// call; one of level error, or 64 KB of them, takes those before it along at once. A kill -9 meanwhile loses them, so it is for who does
+// nothing that the lines tell of before its end. One at a time in a thread; the session must outlive it.
+class LinesTogether {
+public:
+    LinesTogether();
+    ~LinesTogether();
+    LinesTogether(const LinesTogether&) = delete;
+    LinesTogether& operator=(const LinesTogether&) = delete;
+};
+
 inline constexpr std::string_view kDefaultLogger = "recto";
 
 // Under 20 ns when the answer is no: ask before building expensive data.

@@ -129,6 +129,37 @@ BOOST_AUTO_TEST_CASE(a_logger_has_the_level_and_the_handlers_of_the_nearest_name
     BOOST_TEST(!log_enabled(Level::info, "recto.cache.quiet"));
 }
 
+BOOST_AUTO_TEST_CASE(lines_together_are_written_at_their_end_and_an_error_takes_them_along) {
+    const TemporaryFolder folder;
+    const auto events = [&](const char* file) {
+        std::string all;
+        for (const auto& line : lines_of(read_file(folder / file)))
+            all += json::parse(line.substr(line.find('{'))).at("ev").as_string().c_str();
+        return all;
+    };
+    const LogSession session(
+        LogOptions{.root_handlers = {"one", "other"},
+                   .handlers = {{.file = folder / "one", .name = "one"}, {.file = folder / "other", .name = "other"}}});
+    {
+        const LinesTogether together;
+        log_event("a");
+        log_event("b");
+        BOOST_TEST(events("one") == "");
+        std::thread([] { log_event("c"); }).join();
+        BOOST_TEST(events("one") == "c");  // another thread's
+        log_event("d", {}, kDefaultLogger, Level::error);
+        BOOST_TEST(events("one") == "cabd");
+        log_event("e", json::string(65'000, 'x'));
+        log_event("f", json::string(1000, 'x'));
+        log_event("g");
+        BOOST_TEST(events("one") == "cabdef");
+    }
+    BOOST_TEST(events("one") == "cabdefg");
+    BOOST_TEST(events("other") == "cabdefg");
+    log_event("h");
+    BOOST_TEST(events("one") == "cabdefgh");
+}
+
 BOOST_AUTO_TEST_CASE(a_rule_that_names_no_handler_is_an_exception) {
     const TemporaryFolder folder;
     auto options = log_to({.file = folder / "recto.log"});

@@ -120,6 +120,7 @@ public:
     }
     void answered(const Response&) override {
         ++seen_.answered;
+        if (request_.query.starts_with("logged")) log_event(request_.query);
         if (request_.path == "/throw/answered") throw std::runtime_error("answered");
     }
     void abandoned() override { ++seen_.abandoned; }
@@ -238,6 +239,17 @@ BOOST_AUTO_TEST_CASE(a_kept_connection_answers_many_requests_from_both_kinds_of_
     BOOST_TEST(server.counts().accepted == 1u);
     BOOST_TEST(eventually([&] { return server.seen.answered == 1000; }));
     BOOST_TEST(server.counts().answered == 1000u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_logged_of_a_quick_answer_is_in_the_file_before_the_answer_is_seen) {
+    const TemporaryFolder folder;
+    const LogSession session(log_to({.file = folder / "recto.log"}));
+    RunningServer server;
+    auto client = server.client();
+    for (int i = 0; i < 200; ++i) {
+        check_answer(client.get("/fast", "logged" + std::to_string(i)), 200, "fast logged" + std::to_string(i));
+        BOOST_TEST(read_file(folder / "recto.log").find("logged" + std::to_string(i)) != std::string::npos);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_that_is_not_kept_is_closed_after_its_answer) {
