@@ -300,7 +300,8 @@ BOOST_AUTO_TEST_CASE(a_killed_worker_costs_no_more_than_it_held_and_the_limit_st
     constexpr int kLimit = 2000;
     constexpr int kClients = 8;
     Service service({2, "[throttle]\nblog_limit = " + std::to_string(kLimit) + "/hour\n"});
-    Load load(service, kClients, same_view);
+    const auto unhurried = [](int client, int request) { return std::this_thread::sleep_for(2ms), same_view(client, request); };
+    Load load(service, kClients, unhurried);
     load.go_on_for(50);
     service.workers().front().kill();
     load.go_on_for(20);
