@@ -14,8 +14,8 @@
 //           47 bytes, limits of up to 2^24 - 2. Memory: memory_of(); it is never unmapped (the kernel unlocks for the dead by address),
 //           so a program opens one table and keeps it.
 // Time:     from a clock passed in (a test moves it), read under the lock where a request may be counted; ticks of 2^-18 s (4 microseconds)
-// of CLOCK_BOOTTIME. A request
-//           counts from the end of its tick on, so it is never forgotten early; how late at worst: lateness_of().
+//           of CLOCK_BOOTTIME. A request counts from the end of its tick on, so it is never forgotten early; how late at worst:
+//           lateness_of().
 // Policies: the file belongs to one set of policies. open() with others makes a new file, into which the counts of all scopes that both
 //           have are moved, whatever else changed (rate, representation, size); also those above a lowered limit, should it be raised
 //           again. Clients are moved a few hundred at a time; the processes that still run with the old policies count those that were
