@@ -11,6 +11,7 @@
 
 #include "log/log.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/file.hpp"
 #include "util/json.hpp"
@@ -26,13 +27,6 @@ using namespace std::chrono_literals;
 }
 
 namespace {
-
-// ThreadSanitizer holds signals back until a call that it knows; a thread in another one can't be asked then.
-#ifdef __SANITIZE_THREAD__
-constexpr bool kSignalsComeAtOnce = false;
-#else
-constexpr bool kSignalsComeAtOnce = true;
-#endif
 
 struct Fixture {
     TemporaryFolder folder;

@@ -19,6 +19,7 @@
 #include "tests/support/eventually.hpp"
 #include "tests/support/fastcgi_client.hpp"
 #include "tests/support/process.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/file.hpp"
 
@@ -530,7 +531,8 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_blocks_no_event_thread) {
 }
 
 // The signal that asks a thread for its stack ends its wait for a socket that has a timeout (signal(7)).
-BOOST_AUTO_TEST_CASE(a_request_that_is_logged_as_hung_goes_on_also_in_the_middle_of_its_bytes) {
+BOOST_AUTO_TEST_CASE(a_request_that_is_logged_as_hung_goes_on_also_in_the_middle_of_its_bytes,
+                     *boost::unit_test::enable_if<kSignalsComeAtOnce>()) {
     const TemporaryFolder folder;
     const LogSession session(log_to({.file = folder / "recto.log"}));
     const auto hung = [&, seen = std::size_t{0}]() mutable {
