@@ -18,7 +18,8 @@ namespace {
 // The events of that name in the log, in the order they came.
 std::vector<json::object> events(const Service& service, std::string_view name) {
     std::vector<json::object> found;
-    for (const auto& line : split_list(service.log(), '\n')) {
+    const auto log = service.log();  // its last line may be half there
+    for (const auto& line : split_list(log.substr(0, log.rfind('\n') + 1), '\n')) {
         const auto brace = line.find('{');
         if (brace == std::string::npos) continue;
         auto event = json::parse(line.substr(brace)).as_object();
@@ -38,17 +39,22 @@ constexpr auto kAnswer = "/api/blogs?author_id=1";
 BOOST_AUTO_TEST_CASE(a_slow_request_is_logged_with_what_it_was_busy_with) {
     Service service(options("300ms", "slow = 200ms\n"));
     BOOST_TEST(service.client().get(kAnswer).status == 200);
-    BOOST_TEST(events(service, "request.slow").empty());
 
     service.memcached().freeze();
     const auto answer = service.client().get("/api/blogs?author_id=2");
     service.memcached().thaw();
     BOOST_TEST(answer.status == 200);
-    BOOST_TEST(eventually([&] { return !events(service, "request.slow").empty(); }));
+    const auto its_own = [&] {
+        auto all = events(service, "request.slow");
+        // The first one was quick, unless the machine stood still.
+        for (const auto& event : all) BOOST_TEST(event.at("data").at("us").as_int64() >= 200'000);
+        std::erase_if(all, [&](const auto& event) { return event.at("txid").as_string() != answer.header("x-request-id"); });
+        return all;
+    };
+    BOOST_TEST(eventually([&] { return !its_own().empty(); }));
 
-    const auto all = events(service, "request.slow");
+    const auto all = its_own();
     BOOST_REQUIRE(all.size() == 1u);
-    BOOST_TEST(all[0].at("txid").as_string() == answer.header("x-request-id"));
     const auto& data = all[0].at("data").as_object();
     BOOST_TEST(data.at("view").as_string() == "blogs.by_author");
     BOOST_TEST(data.at("method").as_string() == "GET");
