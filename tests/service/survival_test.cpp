@@ -346,7 +346,7 @@ BOOST_AUTO_TEST_CASE(an_idle_worker_ends_at_once) {
 }
 
 BOOST_AUTO_TEST_CASE(answers_are_right_again_soon_after_the_shared_memory_was_removed) {
-    constexpr auto kSlack = 450ms;  // beside the follower's 50 ms: two cores, several processes
+    constexpr auto kSlack = 1450ms;  // beside the follower's 50 ms: two cores, several processes, and nobody knows what else
     Service service(unlimited(2));
     add_authors(service);
     const auto runtime = service.folder() / "run";
