@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <new>
 #include <random>
@@ -63,13 +64,15 @@ inline std::vector<int> backup_numbers(const std::filesystem::path& file) {
 
 inline std::filesystem::path backup(const std::filesystem::path& file, int number) { return file.string() + '.' + std::to_string(number); }
 
-// Of all the files, the oldest line first.
+// Of all the files, the oldest line first. Each by itself: half a line at the end of one, which a killed process left, is no part of the
+// first line of the next.
 inline Lines all_lines(const std::filesystem::path& file) {
-    std::string text;
+    Lines lines;
+    const auto add = [&](const std::filesystem::path& one) { std::ranges::copy(lines_of(read_file(one)), std::back_inserter(lines)); };
     auto numbers = backup_numbers(file);
-    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) text += read_file(backup(file, *number));
-    if (std::filesystem::exists(file)) text += read_file(file);
-    return lines_of(text);
+    for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) add(backup(file, *number));
+    if (std::filesystem::exists(file)) add(file);
+    return lines;
 }
 
 // `2026-11-22 20:30:16.123456Z pid tid body`; the whole is empty when the line isn't like that.

@@ -52,6 +52,7 @@ std::string text_of(const LogHandler& handler) {
     for (const auto& file : files_of(handler)) {
         const auto bytes = read_file(file);
         text += file.extension() == ".gz" ? gunzip(bytes, 1u << 30).value() : bytes;
+        if (!text.empty() && text.back() != '\n') text += '\n';  // half a line isn't part of the next file's first
     }
     return text;
 }
