@@ -241,10 +241,12 @@ BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_holds_nobody_and_what_it_costs_is_
         BOOST_TEST(slow < kLines / 1000);  // one waits for room; the others are the machine's affair
 
         // The first error waits for a while, those after it don't: the disk is known to stand still.
-        const auto begin = Clock::now();
+        auto begin = Clock::now();
         log_event("stuck", {}, kDefaultLogger, Level::error);
         BOOST_TEST((Clock::now() - begin < 5s));
-        BOOST_TEST((least_time(50, [] { log_event("stuck", {}, kDefaultLogger, Level::error); }) < 20ms));
+        begin = Clock::now();
+        for (int i = 0; i < 50; ++i) log_event("stuck", {}, kDefaultLogger, Level::error);
+        BOOST_TEST((Clock::now() - begin < 10s));  // 50 s if each waited
 
         BOOST_TEST(LogCounters::open(options.runtime_dir, options.handlers).read(0).lost > 0u);  // known while it stands still
         std::thread reader([&] { text = disk.read_until("goes.on"); });
