@@ -27,18 +27,11 @@
 
 #include "log/log.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/sanitizers.hpp"
 #include "util/file.hpp"
 #include "util/json.hpp"
 
 namespace recto {
-
-// UndefinedBehaviorSanitizer, which comes with AddressSanitizer here, looks at an object through a pipe: where no file descriptor is
-// free it takes each exception that is caught for none.
-#ifdef __SANITIZE_ADDRESS__
-constexpr bool kNeedsDescriptors = true;
-#else
-constexpr bool kNeedsDescriptors = false;
-#endif
 
 using Lines = std::vector<std::string>;
 

@@ -19,6 +19,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/sanitizers.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "throttle/throttle.hpp"
 
@@ -27,12 +28,6 @@ namespace recto {
 using namespace std::literals;
 using Outcome = Throttle::Outcome;
 using Scopes = std::vector<Throttle::Scope>;
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 constexpr std::uint64_t kSecond = 1024;  // steps of the tests' clock
 constexpr std::uint64_t kDay = 86'400 * kSecond;
