@@ -104,7 +104,10 @@ BOOST_AUTO_TEST_CASE(retry_after_is_true) {
     BOOST_TEST((accepted < promised + 500ms));  // a loaded machine; refusals in between cost nothing
 }
 
-BOOST_AUTO_TEST_CASE(a_hundred_means_a_hundred_under_any_concurrency) {
+namespace {
+
+// Which of the workers take part is the kernel's choice: how many did.
+std::size_t let_eight_clients_ask_for_a_hundred() {
     const Service service({.workers = 2, .ini = "[throttle]\nblog_limit = 100/day\n"});
     constexpr int kThreads = 8;
     std::atomic<int> permitted = 0, refused = 0;
@@ -128,7 +131,13 @@ BOOST_AUTO_TEST_CASE(a_hundred_means_a_hundred_under_any_concurrency) {
     std::set<std::string> pids;
     for (const auto& line : split_list(service.log(), '\n'))
         if (line.find("\"ev\":\"get_blog") != line.npos) pids.insert(split_list(line, ' ').at(2));
-    BOOST_TEST(pids.size() == 2u, "both workers have answered");
+    return pids.size();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_hundred_means_a_hundred_under_any_concurrency) {
+    BOOST_TEST(eventually([] { return let_eight_clients_ask_for_a_hundred() == 2; }, 30s), "both workers have answered at once");
 }
 
 BOOST_AUTO_TEST_CASE(nobody_chooses_an_address_by_a_header) {
