@@ -59,19 +59,19 @@ bool send_all(int fd, std::span<iovec> parts) {
 
 }  // namespace
 
-void Connection::open(UniqueFd fd, std::chrono::milliseconds io_timeout) {
+void ClientConnection::open(UniqueFd fd, std::chrono::milliseconds io_timeout) {
     fd_ = std::move(fd);
     set_send_timeout(fd_.get(), io_timeout);
     send_buffer_ = send_buffer_of(fd_.get());
     perhaps_unread_ = 0;
 }
 
-void Connection::close() noexcept {
+void ClientConnection::close() noexcept {
     forget();
     fd_.reset();
 }
 
-std::optional<std::string_view> Connection::receive(std::span<char> window) {
+std::optional<std::string_view> ClientConnection::receive(std::span<char> window) {
     const auto got = ::recv(fd_.get(), window.data(), window.size() - kept_.size(), MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return std::nullopt;
     const std::string_view arrived(window.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
@@ -79,21 +79,21 @@ std::optional<std::string_view> Connection::receive(std::span<char> window) {
     return kept_ += arrived;
 }
 
-void Connection::keep(std::string_view received) {
+void ClientConnection::keep(std::string_view received) {
     if (received.data() != kept_.data()) kept_ = received;
 }
 
 // An idle connection holds no memory for what it once sent.
-void Connection::forget() {
+void ClientConnection::forget() {
     if (!kept_.empty()) kept_ = std::string();
 }
 
-bool Connection::hung_up() const {
+bool ClientConnection::hung_up() const {
     pollfd poll{.fd = fd_.get(), .events = POLLRDHUP, .revents = 0};
     return ::poll(&poll, 1, 0) > 0;  // POLLHUP and POLLERR are always reported
 }
 
-bool Connection::read_body(BodyReader& reader, std::string& body, std::size_t limit) const {
+bool ClientConnection::read_body(BodyReader& reader, std::string& body, std::size_t limit) const {
     std::array<char, 16u << 10> window;
     while (!reader.at_end() && body.size() <= limit) {
         const auto got = ::recv(fd_.get(), window.data(), window.size(), 0);
@@ -103,11 +103,11 @@ bool Connection::read_body(BodyReader& reader, std::string& body, std::size_t li
     return body.size() <= limit;
 }
 
-void Connection::cut_reading() const noexcept { ::shutdown(fd_.get(), SHUT_RD); }
+void ClientConnection::cut_reading() const noexcept { ::shutdown(fd_.get(), SHUT_RD); }
 
 // Asks the kernel only when the bytes written since it was asked last could fill the buffer: nginx has read an answer long before it
 // sends the next request, so this costs a system call in some dozen answers.
-bool Connection::fits(std::size_t bytes) {
+bool ClientConnection::fits(std::size_t bytes) {
     if (perhaps_unread_ + cost_in_buffer(bytes) <= send_buffer_) return true;
     int unread = 0;
     if (::ioctl(fd_.get(), SIOCOUTQ, &unread) != 0) return false;
@@ -116,7 +116,7 @@ bool Connection::fits(std::size_t bytes) {
 }
 
 // All of an answer that fits one record goes out at once: the web server is woken, and reads, once.
-bool Connection::write(std::uint16_t id, std::string_view head, std::string_view body) {
+bool ClientConnection::write(std::uint16_t id, std::string_view head, std::string_view body) {
     perhaps_unread_ += cost_in_buffer(head.size() + body.size());
     const auto end = end_of_answer(id);
     for (bool is_last = false; !is_last;) {
@@ -131,11 +131,11 @@ bool Connection::write(std::uint16_t id, std::string_view head, std::string_view
     return true;
 }
 
-void Connection::write_without_waiting(std::string_view bytes) const noexcept {
+void ClientConnection::write_without_waiting(std::string_view bytes) const noexcept {
     (void)::send(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-void Connection::linger(std::chrono::milliseconds at_most) const {
+void ClientConnection::linger(std::chrono::milliseconds at_most) const {
     const auto end = std::chrono::steady_clock::now() + at_most;
     ::shutdown(fd_.get(), SHUT_WR);
     std::array<char, 16u << 10> waste;

@@ -20,9 +20,9 @@
 
 namespace recto {
 
-class Connection {
+class ClientConnection {
 public:
-    ~Connection() { close(); }
+    ~ClientConnection() { close(); }
 
     void open(UniqueFd fd, std::chrono::milliseconds io_timeout);
     void close() noexcept;

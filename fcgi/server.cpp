@@ -87,9 +87,9 @@ public:
 
 private:
     // Steps of a request. True: the slot is still ours, to be parked. False: it was closed or handed to the pool, and is not to be touched.
-    using Step = bool (Loop::*)(Slot&);
+    using Step = bool (Loop::*)(ClientSlot&);
     struct Job {
-        Slot* slot;
+        ClientSlot* slot;
         Step step;
     };
     using Window = std::span<char>;
@@ -107,29 +107,29 @@ private:
 
     // Connections
     void accept_one(int epoll, Window window);
-    Slot* take_slot(UniqueFd fd, int epoll);
+    ClientSlot* take_slot(UniqueFd fd, int epoll);
     bool make_room();
-    bool on_event(Slot& slot, std::uint32_t events, Window window);
-    void deliver_together(std::span<Slot* const> slots, Window window);
-    void settle(Slot& slot, Window window);
+    bool on_event(ClientSlot& slot, std::uint32_t events, Window window);
+    void deliver_together(std::span<ClientSlot* const> slots, Window window);
+    void settle(ClientSlot& slot, Window window);
     void sweep_if_due(Window window);
-    bool close(Slot& slot);
-    bool drop(Slot& slot, std::atomic<std::uint64_t>& reason);
+    bool close(ClientSlot& slot);
+    bool drop(ClientSlot& slot, std::atomic<std::uint64_t>& reason);
 
     // Requests
-    bool look(Slot& slot, Window window);
-    bool take_request(Slot& slot, const Arrived& arrived);
-    bool hung_up(Slot& slot, Window window);
-    bool wait_for_more(Slot& slot, bool has_begun);
-    bool read_large_body(Slot& slot);
-    bool begin(Slot& slot);
-    bool hand_over(Slot& slot, Step step);
-    bool finish(Slot& slot);
-    bool refuse(Slot& slot, Response response);
-    void set_response(Slot& slot, Response response);
-    bool deliver(Slot& slot);
-    bool deliver_and_close(Slot& slot);
-    bool write_response(Slot& slot);
+    bool look(ClientSlot& slot, Window window);
+    bool take_request(ClientSlot& slot, const Arrived& arrived);
+    bool hung_up(ClientSlot& slot, Window window);
+    bool wait_for_more(ClientSlot& slot, bool has_begun);
+    bool read_large_body(ClientSlot& slot);
+    bool begin(ClientSlot& slot);
+    bool hand_over(ClientSlot& slot, Step step);
+    bool finish(ClientSlot& slot);
+    bool refuse(ClientSlot& slot, Response response);
+    void set_response(ClientSlot& slot, Response response);
+    bool deliver(ClientSlot& slot);
+    bool deliver_and_close(ClientSlot& slot);
+    bool write_response(ClientSlot& slot);
 
     const ServerOptions options_;
     const BeginExchange begin_;
@@ -143,7 +143,7 @@ private:
     std::atomic<int> accepting_ = 0;
     std::atomic<Time> next_sweep_ = Time();
     Counters counters_{};
-    Slots slots_;
+    ClientSlots slots_;
     Queue<Job> jobs_;
     HangWatch hang_watch_;
     std::vector<std::thread> threads_;
@@ -206,7 +206,7 @@ void Server::Loop::watch(int epoll) {
     std::vector<char> window(kWindow);
     const auto timeout = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(tick_).count());
     std::array<epoll_event, kEventsAtOnce> events;
-    std::vector<Slot*> ready;
+    std::vector<ClientSlot*> ready;
     ready.reserve(kEventsAtOnce);
     HangWatch::Desk desk(hang_watch_);
     while (!quitting_) {
@@ -214,7 +214,7 @@ void Server::Loop::watch(int epoll) {
         if (count < 0 && errno != EINTR) throw_errno("epoll_wait");
         for (const auto& event : std::span(events.data(), static_cast<std::size_t>(std::max(count, 0)))) {
             const HangWatch::Work at_work(desk);
-            auto* const slot = static_cast<Slot*>(event.data.ptr);
+            auto* const slot = static_cast<ClientSlot*>(event.data.ptr);
             if (event.data.ptr == &listen_)
                 accept_one(epoll, window);
             else if (event.data.ptr != &quit_ && on_event(*slot, event.events, window))
@@ -264,7 +264,7 @@ bool Server::Loop::drain() {
 
 void Server::Loop::accept_one(int epoll, Window window) {
     ++accepting_;  // before draining_ is looked at: drain() waits for us
-    Slot* slot = nullptr;
+    ClientSlot* slot = nullptr;
     int error = 0;
     if (!draining_) {
         UniqueFd fd(::accept4(listen_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -277,7 +277,7 @@ void Server::Loop::accept_one(int epoll, Window window) {
     if (is_short && !make_room()) std::this_thread::sleep_for(10ms);  // the listening socket stays ready: don't spin
 }
 
-Slot* Server::Loop::take_slot(UniqueFd fd, int epoll) {
+ClientSlot* Server::Loop::take_slot(UniqueFd fd, int epoll) {
     ++counters_.accepted;
     auto* slot = slots_.open(fd, options_.io_timeout);
     if (slot == nullptr && make_room()) slot = slots_.open(fd, options_.io_timeout);
@@ -300,7 +300,7 @@ bool Server::Loop::make_room() {
 }
 
 // True: its answer is ready.
-bool Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
+bool Server::Loop::on_event(ClientSlot& slot, std::uint32_t events, Window window) {
     if (!slot.take_or_mark_more()) return false;
     // Asked again, because the event may be about the connection that had the slot before.
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0 && slot.connection.hung_up()) return hung_up(slot, window);
@@ -312,7 +312,7 @@ bool Server::Loop::on_event(Slot& slot, std::uint32_t events, Window window) {
 
 // What is logged of them goes to the log with one system call, and before anybody sees the answers: it is as complete as if each line had
 // been written at once. Two workers that write a line for each answer wait for each other at the file, which costs more than the writing.
-void Server::Loop::deliver_together(std::span<Slot* const> slots, Window window) {
+void Server::Loop::deliver_together(std::span<ClientSlot* const> slots, Window window) {
     {
         const LinesTogether together;
         for (auto* slot : slots) slot->exchange.answered(*slot->response);
@@ -321,7 +321,7 @@ void Server::Loop::deliver_together(std::span<Slot* const> slots, Window window)
 }
 
 // Delivers what is ready and parks the connection. Bytes that came while it was held had their event already, so they are looked at first.
-void Server::Loop::settle(Slot& slot, Window window) {
+void Server::Loop::settle(ClientSlot& slot, Window window) {
     for (;;) {
         if (slot.is_ready && !deliver(slot)) return;
         if (slot.park() || !look(slot, window)) return;
@@ -342,19 +342,19 @@ void Server::Loop::sweep_if_due(Window window) {
     }
 }
 
-bool Server::Loop::close(Slot& slot) {
+bool Server::Loop::close(ClientSlot& slot) {
     slots_.close(slot);
     return false;
 }
 
-bool Server::Loop::drop(Slot& slot, std::atomic<std::uint64_t>& reason) {
+bool Server::Loop::drop(ClientSlot& slot, std::atomic<std::uint64_t>& reason) {
     ++reason;
     return close(slot);
 }
 
 // Requests
 
-bool Server::Loop::look(Slot& slot, Window window) {
+bool Server::Loop::look(ClientSlot& slot, Window window) {
     const auto bytes = slot.connection.receive(window);
     if (!bytes) return slot.has_begun ? drop(slot, counters_.aborted) : close(slot);
     if (bytes->empty()) return wait_for_more(slot, false);
@@ -379,7 +379,7 @@ bool Server::Loop::look(Slot& slot, Window window) {
 }
 
 // With what there is of its body.
-bool Server::Loop::take_request(Slot& slot, const Arrived& arrived) {
+bool Server::Loop::take_request(ClientSlot& slot, const Arrived& arrived) {
     slot.id = arrived.id;
     slot.request = request_of(arrived);
     slot.content_length = arrived.content_length;
@@ -397,12 +397,12 @@ bool Server::Loop::take_request(Slot& slot, const Arrived& arrived) {
 }
 
 // The client closed its side, so nobody reads an answer any more.
-bool Server::Loop::hung_up(Slot& slot, Window window) {
+bool Server::Loop::hung_up(ClientSlot& slot, Window window) {
     const auto bytes = slot.connection.receive(window);
     return slot.has_begun || (bytes && !bytes->empty()) ? drop(slot, counters_.aborted) : close(slot);
 }
 
-bool Server::Loop::wait_for_more(Slot& slot, bool has_begun) {
+bool Server::Loop::wait_for_more(ClientSlot& slot, bool has_begun) {
     const auto now = Clock::now();
     if (has_begun && !slot.has_begun) {
         slot.has_begun = true;
@@ -415,7 +415,7 @@ bool Server::Loop::wait_for_more(Slot& slot, bool has_begun) {
     return true;
 }
 
-bool Server::Loop::read_large_body(Slot& slot) {
+bool Server::Loop::read_large_body(ClientSlot& slot) {
     const auto limit = slot.content_length.value_or(options_.max_body.bytes);
     const auto read_until = Clock::now() + options_.io_timeout;
     slot.read_until = read_until;
@@ -430,7 +430,7 @@ bool Server::Loop::read_large_body(Slot& slot) {
     return begin(slot);
 }
 
-bool Server::Loop::begin(Slot& slot) {
+bool Server::Loop::begin(ClientSlot& slot) {
     if (slot.content_length.value_or(slot.request.body.size()) != slot.request.body.size())
         return refuse(slot, body_of_another_length(slot.request));
     auto response = slot.exchange.start(begin_, std::move(slot.request));
@@ -442,13 +442,13 @@ bool Server::Loop::begin(Slot& slot) {
     return true;
 }
 
-bool Server::Loop::hand_over(Slot& slot, Step step) {
+bool Server::Loop::hand_over(ClientSlot& slot, Step step) {
     jobs_.push({&slot, step});
     return false;
 }
 
 // Without an answer the slot belongs to whoever wakes it, perhaps already.
-bool Server::Loop::finish(Slot& slot) {
+bool Server::Loop::finish(ClientSlot& slot) {
     auto response = slot.exchange.to_the_end([this, &slot] { (void)hand_over(slot, &Loop::finish); });
     if (!response) return false;
     set_response(slot, std::move(*response));
@@ -456,17 +456,17 @@ bool Server::Loop::finish(Slot& slot) {
 }
 
 // Answered by the pool, which waits until the client has stopped sending.
-bool Server::Loop::refuse(Slot& slot, Response response) {
+bool Server::Loop::refuse(ClientSlot& slot, Response response) {
     set_response(slot, std::move(response));
     return hand_over(slot, &Loop::deliver_and_close);
 }
 
-void Server::Loop::set_response(Slot& slot, Response response) {
+void Server::Loop::set_response(ClientSlot& slot, Response response) {
     slot.head = header_block(response);
     slot.response = std::move(response);
 }
 
-bool Server::Loop::deliver(Slot& slot) {
+bool Server::Loop::deliver(ClientSlot& slot) {
     slot.is_ready = false;
     if (!write_response(slot)) return drop(slot, counters_.aborted);
     if (!slot.is_kept || draining_) return close(slot);
@@ -478,13 +478,13 @@ bool Server::Loop::deliver(Slot& slot) {
     return true;
 }
 
-bool Server::Loop::deliver_and_close(Slot& slot) {
+bool Server::Loop::deliver_and_close(ClientSlot& slot) {
     if (!write_response(slot)) return drop(slot, counters_.aborted);
     slot.connection.linger(kLinger);
     return close(slot);
 }
 
-bool Server::Loop::write_response(Slot& slot) {
+bool Server::Loop::write_response(ClientSlot& slot) {
     const bool with_body = !slot.is_head && may_have_body(slot.response->status);
     const auto body = with_body ? slot.response->body() : std::string_view();
     if (!slot.connection.write(slot.id, slot.head, body)) return false;

@@ -2,12 +2,12 @@
 
 namespace recto {
 
-bool Slot::take() {
+bool ClientSlot::take() {
     auto expected = State::parked;
     return state.compare_exchange_strong(expected, State::working);
 }
 
-bool Slot::take_or_mark_more() {
+bool ClientSlot::take_or_mark_more() {
     while (!take()) {
         auto expected = State::working;
         if (state.compare_exchange_strong(expected, State::more)) return false;
@@ -16,68 +16,68 @@ bool Slot::take_or_mark_more() {
     return true;
 }
 
-bool Slot::park() {
+bool ClientSlot::park() {
     auto expected = State::working;
     if (state.compare_exchange_strong(expected, State::parked)) return true;
     state = State::working;
     return false;
 }
 
-void Slot::begin_to_wait(Time now, Time until) {
+void ClientSlot::begin_to_wait(Time now, Time until) {
     since = now;
     deadline = until;
     has_begun = false;
 }
 
-Slot* Slots::open(UniqueFd& fd, std::chrono::milliseconds io_timeout) {
+ClientSlot* ClientSlots::open(UniqueFd& fd, std::chrono::milliseconds io_timeout) {
     const std::lock_guard lock(mutex_);
     auto* const slot = free_slot();
     if (slot == nullptr) return nullptr;
     slot->connection.open(std::move(fd), io_timeout);
     slot->is_ready = false;
     slot->has_answered = false;
-    slot->state = Slot::State::working;
+    slot->state = ClientSlot::State::working;
     return slot;
 }
 
-Slot* Slots::free_slot() {
+ClientSlot* ClientSlots::free_slot() {
     if (free_.empty()) return slots_.size() < most_ ? &slots_.emplace_back() : nullptr;
     auto* const slot = free_.back();
     free_.pop_back();
     return slot;
 }
 
-void Slots::close(Slot& slot) {
+void ClientSlots::close(ClientSlot& slot) {
     slot.exchange.reset();
     slot.request = {};
     slot.response.reset();
     const std::lock_guard lock(mutex_);
     slot.connection.close();
-    slot.state = Slot::State::free;
+    slot.state = ClientSlot::State::free;
     free_.push_back(&slot);
     if (free_.size() == slots_.size()) closed_.notify_all();
 }
 
-Slot* Slots::take_longest_parked() {
+ClientSlot* ClientSlots::take_longest_parked() {
     const std::lock_guard lock(mutex_);
     for (;;) {
-        Slot* longest = nullptr;
+        ClientSlot* longest = nullptr;
         for (auto& slot : slots_)
-            if (slot.state == Slot::State::parked && (longest == nullptr || slot.since.load() < longest->since.load())) longest = &slot;
+            if (slot.state == ClientSlot::State::parked && (longest == nullptr || slot.since.load() < longest->since.load())) longest = &slot;
         if (longest == nullptr || longest->take()) return longest;
     }
 }
 
-std::vector<Slot*> Slots::take_all_parked() {
-    std::vector<Slot*> parked;
+std::vector<ClientSlot*> ClientSlots::take_all_parked() {
+    std::vector<ClientSlot*> parked;
     const std::lock_guard lock(mutex_);
     for (auto& slot : slots_)
         if (slot.take()) parked.push_back(&slot);
     return parked;
 }
 
-std::vector<Slot*> Slots::take_late(Time now) {
-    std::vector<Slot*> late;
+std::vector<ClientSlot*> ClientSlots::take_late(Time now) {
+    std::vector<ClientSlot*> late;
     const std::lock_guard lock(mutex_);
     for (auto& slot : slots_) {
         if (slot.read_until.load() <= now) slot.connection.cut_reading();
@@ -86,7 +86,7 @@ std::vector<Slot*> Slots::take_late(Time now) {
     return late;
 }
 
-bool Slots::are_all_closed_within(std::chrono::milliseconds patience) {
+bool ClientSlots::are_all_closed_within(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
     return closed_.wait_for(lock, patience, [this] { return free_.size() == slots_.size(); });
 }

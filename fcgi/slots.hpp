@@ -9,8 +9,8 @@
 //   free      no connection
 //
 // Errors:   none; what can't be had is a null pointer.
-// Threads:  Slots is safe to call from any thread. A slot's members below the times are its holder's; the times are anyone's.
-// Limits:   `most` connections. Slots are reused, and destroyed only with the whole. A connection's descriptor is opened and closed under
+// Threads:  ClientSlots is safe to call from any thread. A slot's members below the times are its holder's; the times are anyone's.
+// Limits:   `most` connections. ClientSlots are reused, and destroyed only with the whole. A connection's descriptor is opened and closed under
 //           the lock, so that take_late() can shut down the reading of one that it doesn't have.
 #pragma once
 
@@ -33,7 +33,7 @@
 
 namespace recto {
 
-struct Slot {
+struct ClientSlot {
     using Clock = std::chrono::steady_clock;
     using Time = Clock::time_point;
     enum class State : std::uint8_t { free, parked, working, more };
@@ -44,7 +44,7 @@ struct Slot {
     std::atomic<Time> read_until = Time::max();  // for a body that is being read
 
     // The holder's.
-    Connection connection;
+    ClientConnection connection;
     GuardedExchange exchange;
     std::uint16_t id = 0;                         // of the request, for its connection
     Request request;                              // while its body is read
@@ -64,33 +64,33 @@ struct Slot {
     void begin_to_wait(Time now, Time until);  // for a request's first byte
 };
 
-class Slots {
+class ClientSlots {
 public:
-    using Time = Slot::Time;
+    using Time = ClientSlot::Time;
 
-    explicit Slots(int most) : most_(static_cast<std::size_t>(most)) {}
+    explicit ClientSlots(int most) : most_(static_cast<std::size_t>(most)) {}
 
-    [[nodiscard]] Slot* open(UniqueFd& fd, std::chrono::milliseconds io_timeout);  // ours; null: there is none free, and fd is untouched
-    void close(Slot& slot);
+    [[nodiscard]] ClientSlot* open(UniqueFd& fd, std::chrono::milliseconds io_timeout);  // ours; null: there is none free, and fd is untouched
+    void close(ClientSlot& slot);
 
-    [[nodiscard]] Slot* take_longest_parked();  // null: all are at work
-    [[nodiscard]] std::vector<Slot*> take_all_parked();
+    [[nodiscard]] ClientSlot* take_longest_parked();  // null: all are at work
+    [[nodiscard]] std::vector<ClientSlot*> take_all_parked();
 
     // Those whose deadline is over; a body that wasn't read in time ends here.
-    [[nodiscard]] std::vector<Slot*> take_late(Time now);
+    [[nodiscard]] std::vector<ClientSlot*> take_late(Time now);
 
     // Whether all are closed, at the latest after `patience`.
     [[nodiscard]] bool are_all_closed_within(std::chrono::milliseconds patience);
 
 private:
-    Slot* free_slot();
+    ClientSlot* free_slot();
 
     const std::size_t most_;
     std::mutex mutex_;
     // guarded by mutex_
     std::condition_variable closed_;
-    std::deque<Slot> slots_;
-    std::vector<Slot*> free_;
+    std::deque<ClientSlot> slots_;
+    std::vector<ClientSlot*> free_;
 };
 
 }  // namespace recto

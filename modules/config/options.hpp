@@ -40,7 +40,6 @@ inline constexpr std::string_view kNameList = "names of users, separated by comm
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un's 108 and its NUL
 inline constexpr std::size_t kMaxNameBytes = 49;    // inih cuts longer sections
 inline constexpr std::size_t kMaxScopeBytes = 43;   // for [scope NAME]
-inline constexpr std::size_t kMaxScopes = 64;       // of throttle/layout.hpp
 
 struct ScopeField {};  // the field is Config::throttle_scopes, under the name of the row
 

@@ -31,7 +31,6 @@
 
 namespace recto {
 
-constexpr std::size_t kMaxScopes = 64;
 constexpr std::size_t kWays = 8;
 
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.

@@ -21,7 +21,7 @@ std::uint64_t since_epoch(std::chrono::system_clock::time_point time) {
 
 std::string_view view_of(const auto& bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-std::string encode(const Snapshot& snapshot, std::uint64_t saved) {
+std::string encode(const ThrottleSnapshot& snapshot, std::uint64_t saved) {
     std::string out;
     ByteWriter writer(out);
     writer.text(kMagic);
@@ -39,8 +39,8 @@ std::string encode(const Snapshot& snapshot, std::uint64_t saved) {
     return out;
 }
 
-Snapshot::Record read_record(ByteReader& reader) {
-    Snapshot::Record record;
+ThrottleSnapshot::Record read_record(ByteReader& reader) {
+    ThrottleSnapshot::Record record;
     record.scope = reader.number<std::uint32_t>();
     record.is_user = reader.number<std::uint8_t>() != 0;
     record.tag = reader.number<std::uint64_t>();
@@ -49,19 +49,19 @@ Snapshot::Record read_record(ByteReader& reader) {
     return record;
 }
 
-bool is_possible(const Snapshot& snapshot) {
-    return std::ranges::all_of(snapshot.records, [&](const Snapshot::Record& record) {
+bool is_possible(const ThrottleSnapshot& snapshot) {
+    return std::ranges::all_of(snapshot.records, [&](const ThrottleSnapshot::Record& record) {
         return record.scope < snapshot.scopes.size() && record.tag != 0 && std::ranges::is_sorted(record.ages, std::greater());
     });
 }
 
-std::optional<Snapshot> decode(std::string_view text, std::uint64_t now) {
+std::optional<ThrottleSnapshot> decode(std::string_view text, std::uint64_t now) {
     ByteReader reader(text);
     if (reader.text() != kMagic) return {};
     const auto saved = reader.number<std::uint64_t>();
     const auto secret = reader.text();
     const auto scopes = reader.number<std::uint32_t>();
-    Snapshot snapshot;
+    ThrottleSnapshot snapshot;
     if (secret.size() != snapshot.secret.size() || scopes > kMostScopes) return {};
     std::memcpy(snapshot.secret.data(), secret.data(), secret.size());
     for (std::uint32_t i = 0; i < scopes; ++i) snapshot.scopes.emplace_back(reader.text());
@@ -73,12 +73,12 @@ std::optional<Snapshot> decode(std::string_view text, std::uint64_t now) {
 
 }  // namespace
 
-void save(const Snapshot& snapshot, const std::filesystem::path& path, std::chrono::system_clock::time_point now) {
+void save(const ThrottleSnapshot& snapshot, const std::filesystem::path& path, std::chrono::system_clock::time_point now) {
     const auto content = encode(snapshot, since_epoch(now));
     replace_file(path, content + std::string(view_of(hash128(content))), 0600);
 }
 
-std::optional<Snapshot> load_snapshot(const std::filesystem::path& path, std::chrono::system_clock::time_point now) {
+std::optional<ThrottleSnapshot> load_snapshot(const std::filesystem::path& path, std::chrono::system_clock::time_point now) {
     std::error_code none;
     if (!std::filesystem::is_regular_file(path, none)) return {};
     const auto whole = read_file(path);

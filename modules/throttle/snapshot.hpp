@@ -19,7 +19,7 @@
 
 namespace recto {
 
-struct Snapshot {
+struct ThrottleSnapshot {
     static constexpr std::uint64_t kTicksPerAge = kTicksPerSecond / 16;
 
     struct Record {
@@ -36,7 +36,7 @@ struct Snapshot {
 };
 
 // Whole or not at all, mode 0600.
-void save(const Snapshot& snapshot, const std::filesystem::path& path, std::chrono::system_clock::time_point now);
-[[nodiscard]] std::optional<Snapshot> load_snapshot(const std::filesystem::path& path, std::chrono::system_clock::time_point now);
+void save(const ThrottleSnapshot& snapshot, const std::filesystem::path& path, std::chrono::system_clock::time_point now);
+[[nodiscard]] std::optional<ThrottleSnapshot> load_snapshot(const std::filesystem::path& path, std::chrono::system_clock::time_point now);
 
 }  // namespace recto

@@ -15,7 +15,7 @@
 
 namespace recto {
 
-struct Snapshot;
+struct ThrottleSnapshot;
 
 class Throttle::Table {
 public:
@@ -25,7 +25,7 @@ public:
     // Makes a table of zeroed memory: an empty one that is to take the place of `previous`, or one with the counts of a snapshot. Names
     // the scopes whose counts are kept.
     static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
-                                         Table* previous, const Snapshot* snapshot);
+                                         Table* previous, const ThrottleSnapshot* snapshot);
 
     // Moves what is still in `previous`, stripe by stripe, when this table can be found by all. Throws if a stopped process holds a lock
     // of this one; then somebody else may go on.
@@ -59,7 +59,7 @@ public:
     [[nodiscard]] bool reset(std::string_view scope);
     [[nodiscard]] Counters counters() const;
     [[nodiscard]] Fill fill(bool users) const;
-    [[nodiscard]] Snapshot snapshot() const;
+    [[nodiscard]] ThrottleSnapshot snapshot() const;
 
 private:
     class Guard;
@@ -112,7 +112,7 @@ private:
     void stop();
     void for_each_common_scope(const Table& previous, const auto& visit_scope) const;
     void take_over_stripe(Table& previous, std::size_t index);
-    void take_over(const Snapshot& snapshot);
+    void take_over(const ThrottleSnapshot& snapshot);
     [[nodiscard]] bool has_sets_of(const Table& previous) const;
     void raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part);
     void raise_all_floors(const Table& previous, Position from, Position to, bool user);

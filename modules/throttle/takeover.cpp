@@ -9,7 +9,7 @@
 namespace recto {
 
 std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
-                                               Table* previous, const Snapshot* snapshot) {
+                                               Table* previous, const ThrottleSnapshot* snapshot) {
     auto& header =
         *new (memory.data()) Header{.description = describe(options), .secret = {}, .id = random_number(), .follows = 0, .retired = {}};
     Table table(memory, options, options, ticks);
@@ -141,14 +141,14 @@ void Throttle::Table::take_over_refusals(const Table& previous, Stripe& from) {
     }
 }
 
-void Throttle::Table::take_over(const Snapshot& snapshot) {
+void Throttle::Table::take_over(const ThrottleSnapshot& snapshot) {
     const auto now = ticks_.now();
     for (const auto& record : snapshot.records) {
         const auto to = position(snapshot.scopes[record.scope]);
         if (!to || !counts(*to, record.is_user)) continue;
         std::vector<std::uint64_t> times;
         for (const auto age : record.ages) {
-            const auto ago = snapshot.downtime + age * Snapshot::kTicksPerAge;
+            const auto ago = snapshot.downtime + age * ThrottleSnapshot::kTicksPerAge;
             if (ago < now) times.push_back(now - ago);
         }
         put(*to, record.is_user, record.tag, times, now);
@@ -171,21 +171,21 @@ void Throttle::Table::put(Position scope, bool user, std::uint64_t tag, const st
     record.tag.store(tag, std::memory_order_release);
 }
 
-Snapshot Throttle::Table::snapshot() const {
-    Snapshot snapshot;
+ThrottleSnapshot Throttle::Table::snapshot() const {
+    ThrottleSnapshot snapshot;
     snapshot.secret = header().secret;
     const auto now = ticks_.now();
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         snapshot.scopes.push_back(in_file_.policies[scope].scope);
         for (const bool user : {false, true})
             visit(scope, user, [&](const Way& record) {
-                Snapshot::Record saved{.scope = static_cast<std::uint32_t>(scope),
+                ThrottleSnapshot::Record saved{.scope = static_cast<std::uint32_t>(scope),
                                        .is_user = user,
                                        .tag = record.tag.load(std::memory_order_relaxed),
                                        .ages = {}};
                 for (const auto time : record.times(window(scope)).times())
                     if (time + window(scope).period() + window(scope).lateness() > now)
-                        saved.ages.push_back(static_cast<std::uint32_t>(time < now ? (now - time) / Snapshot::kTicksPerAge : 0));
+                        saved.ages.push_back(static_cast<std::uint32_t>(time < now ? (now - time) / ThrottleSnapshot::kTicksPerAge : 0));
                 if (!saved.ages.empty()) snapshot.records.push_back(std::move(saved));
             });
     }

@@ -32,6 +32,9 @@ struct Rate {
     auto operator<=>(const Rate&) const = default;
 };
 
+// The rates that one throttle may have: the configuration checks it, the throttle's table has room for as many.
+inline constexpr std::size_t kMaxScopes = 64;
+
 [[nodiscard]] Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 [[nodiscard]] Result<Size> parse_size(std::string_view text);
 [[nodiscard]] Result<Rate> parse_rate(std::string_view text);

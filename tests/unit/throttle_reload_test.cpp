@@ -490,7 +490,7 @@ BOOST_AUTO_TEST_CASE(a_snapshot_brings_the_counts_back) {
 }
 
 BOOST_AUTO_TEST_CASE(downtime_counts_and_a_wall_clock_that_went_back_counts_as_none) {
-    Snapshot snapshot;
+    ThrottleSnapshot snapshot;
     snapshot.scopes = {"user"};
     snapshot.records.push_back({.scope = 0, .is_user = true, .tag = 5, .ages = {160, 16}});
     const TemporaryFolder folder;
@@ -502,7 +502,7 @@ BOOST_AUTO_TEST_CASE(downtime_counts_and_a_wall_clock_that_went_back_counts_as_n
 }
 
 BOOST_AUTO_TEST_CASE(a_snapshot_that_is_not_whole_is_none) {
-    Snapshot snapshot;
+    ThrottleSnapshot snapshot;
     snapshot.scopes = {"user", "anon"};
     for (std::uint64_t tag = 1; tag < 20; ++tag) snapshot.records.push_back({.scope = 1, .is_user = false, .tag = tag, .ages = {9, 3}});
     const TemporaryFolder folder;
