@@ -4,22 +4,17 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 
 namespace recto {
 namespace {
 
 using namespace std::chrono_literals;
-
-void set_send_timeout(int fd, std::chrono::milliseconds timeout) {
-    const timeval value{.tv_sec = timeout.count() / 1000, .tv_usec = timeout.count() % 1000 * 1000};
-    ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &value, sizeof value);
-}
 
 std::size_t send_buffer_of(int fd) {
     int size = 0;
@@ -45,23 +40,49 @@ void drop_front(std::span<iovec>& parts, std::size_t bytes) {
     parts.front().iov_len -= bytes;
 }
 
-bool send_all(int fd, std::span<iovec> parts) {
+// Waits for a peer that is slow, as often as it has to, but not longer than `patience` in all. Asks no clock before the first wait.
+class SlowPeer {
+public:
+    explicit SlowPeer(std::chrono::milliseconds patience) : patience_(patience) {}
+
+    // False: the time is over.
+    bool wait_until_writable(int fd) {
+        const auto now = std::chrono::steady_clock::now();
+        if (!end_) end_ = now + patience_;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end_ - now);
+        if (left <= 0ms) return false;
+        pollfd poll{.fd = fd, .events = POLLOUT, .revents = 0};
+        return ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX))) >= 0 || errno == EINTR;
+    }
+
+private:
+    std::chrono::milliseconds patience_;
+    std::optional<std::chrono::steady_clock::time_point> end_;
+};
+
+bool send_all(int fd, std::span<iovec> parts, SlowPeer& peer) {
     while (!parts.empty()) {
         msghdr message{};
         message.msg_iov = parts.data();
         message.msg_iovlen = parts.size();
-        const auto sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
-        if (sent < 0 && errno != EINTR) return false;
-        if (sent >= 0) drop_front(parts, static_cast<std::size_t>(sent));
+        const auto sent = ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (sent >= 0)
+            drop_front(parts, static_cast<std::size_t>(sent));
+        else if (errno == EAGAIN ? !peer.wait_until_writable(fd) : errno != EINTR)
+            return false;
     }
     return true;
 }
 
 }  // namespace
 
+std::chrono::milliseconds transfer_time(std::chrono::milliseconds io_timeout, std::uint64_t bytes) {
+    return io_timeout + std::chrono::milliseconds(bytes * 1000 / kSlowestBytesPerSecond);
+}
+
 void ClientConnection::open(UniqueFd fd, std::chrono::milliseconds io_timeout) {
     fd_ = std::move(fd);
-    set_send_timeout(fd_.get(), io_timeout);
+    io_timeout_ = io_timeout;
     send_buffer_ = send_buffer_of(fd_.get());
     perhaps_unread_ = 0;
 }
@@ -118,6 +139,7 @@ bool ClientConnection::fits(std::size_t bytes) {
 // All of an answer that fits one record goes out at once: the web server is woken, and reads, once.
 bool ClientConnection::write(std::uint16_t id, std::string_view head, std::string_view body) {
     perhaps_unread_ += cost_in_buffer(head.size() + body.size());
+    SlowPeer peer(transfer_time(io_timeout_, head.size() + body.size()));
     const auto end = end_of_answer(id);
     for (bool is_last = false; !is_last;) {
         const auto from_head = take_front(head, kMaxContent);
@@ -126,7 +148,7 @@ bool ClientConnection::write(std::uint16_t id, std::string_view head, std::strin
         const auto header = content_header(id, from_head.size() + from_body.size());
         std::array parts{part({header.data(), header.size()}), part(from_head), part(from_body),
                          part({end.data(), is_last ? end.size() : 0})};
-        if (!send_all(fd_.get(), parts)) return false;
+        if (!send_all(fd_.get(), parts, peer)) return false;
     }
     return true;
 }

@@ -2,9 +2,11 @@
 //
 // Errors:   a function that fails says so; the connection is then good for nothing but close().
 // Threads:  one thread at a time; cut_reading() from any, while close() is excluded.
-// Limits:   each part of an answer (64 KB) waits for io_timeout at most. A body is read for as long as it takes: who calls read_body() sees
-//           to an end with cut_reading().
-// Source:   signal(7): a signal, or a stop that goes on again (a debugger), ends the wait of a socket that has a timeout, so we wait again.
+// Limits:   a response is written within transfer_time() of the first time that its peer is slow. read_body() has no limit of its own: its
+//           caller ends it with cut_reading() after the transfer_time() of the body.
+// Source:   a timeout of the socket (SO_SNDTIMEO) starts anew with each buffer that the kernel gets rid of, so a peer that reads a little
+//           now and then could hold a thread for ever: we wait in poll() until a deadline instead. signal(7): a signal, or a stop that
+//           goes on again (a debugger), ends such a wait early, so we wait again.
 #pragma once
 
 #include <chrono>
@@ -19,6 +21,13 @@
 #include "util/file.hpp"
 
 namespace recto {
+
+// The slowest peer that we wait for. The peer is the web server on the same machine: it takes some hundred megabytes a second, whatever
+// its own client does.
+inline constexpr std::uint64_t kSlowestBytesPerSecond = 1u << 20;
+
+// How long so many bytes of a request or a response may take: io_timeout, and a second for each megabyte.
+[[nodiscard]] std::chrono::milliseconds transfer_time(std::chrono::milliseconds io_timeout, std::uint64_t bytes);
 
 class ClientConnection {
 public:
@@ -53,6 +62,7 @@ public:
 
 private:
     UniqueFd fd_;
+    std::chrono::milliseconds io_timeout_{};
     std::string kept_;
     std::size_t send_buffer_ = 0;
     std::size_t perhaps_unread_ = 0;  // of what we wrote; an upper bound

@@ -417,7 +417,7 @@ bool Server::Loop::wait_for_more(ClientSlot& slot, bool has_begun) {
 
 bool Server::Loop::read_large_body(ClientSlot& slot) {
     const auto limit = slot.content_length.value_or(options_.max_body.bytes);
-    const auto read_until = Clock::now() + options_.io_timeout;
+    const auto read_until = Clock::now() + transfer_time(options_.io_timeout, limit);
     slot.read_until = read_until;
     const bool is_whole = slot.connection.read_body(*slot.body, slot.request.body, limit);
     slot.read_until = Time::max();

@@ -9,7 +9,8 @@
 // Threads:  run() blocks the caller; stop() may be called from a signal handler. The server's own threads block all signals. The
 //           constructor leaves the handlers of all signals as they are, but ignores SIGPIPE.
 // Limits:   max_connections; beyond it the longest idle one is closed. A body over max_body is answered 413 and the connection closed.
-//           A request must have arrived within io_timeout of its first byte; each part of an answer (64 KB) may take io_timeout.
+//           A request must have arrived within io_timeout of its first byte; a body of more than 16 KB, and a response, within io_timeout
+//           and a second for each megabyte of its size (transfer_time() in connection.hpp), however steadily a few bytes come or go.
 // Source:   the FastCGI specification 1.0.
 #pragma once
 

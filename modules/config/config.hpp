@@ -87,7 +87,7 @@ struct Config {
     int server_pool = 0;                // threads for what may block
     int server_max_connections = 0;
     Size server_max_body;
-    std::chrono::milliseconds server_io_timeout{};    // one read or write of a client that has begun a request
+    std::chrono::milliseconds server_io_timeout{};    // of one request and of its response; more for large ones
     std::chrono::milliseconds server_idle_timeout{};  // a kept connection without a request
     std::chrono::milliseconds server_stop_timeout{};  // requests in flight after SIGTERM
 

@@ -34,7 +34,8 @@ constexpr std::array kOptions{
     Option{"server.max_body", &Config::server_max_body, "1MB", "1KB..64MB",
      "The largest body of a request; a larger one is answered with 413. nginx's client_max_body_size must not be smaller."},
     Option{"server.io_timeout", &Config::server_io_timeout, "10s", "100ms..5min",
-     "How long one read or write may wait for a client whose request has begun."},
+     "How long the web server may take to send a request that it has begun, and to read a response. A large one may take a second "
+     "more for each megabyte."},
     Option{"server.idle_timeout", &Config::server_idle_timeout, "90s", "61s..1h",
      "How long a kept connection may be idle. It must be longer than keepalive_timeout of nginx's upstream (60s unless changed): "
      "nginx has to be the side that closes, or a request can meet a closed connection."},

@@ -14,6 +14,7 @@
 #include <random>
 #include <thread>
 
+#include "fcgi/connection.hpp"
 #include "fcgi/record.hpp"
 #include "log/log.hpp"
 #include "tests/support/eventually.hpp"
@@ -528,6 +529,52 @@ BOOST_AUTO_TEST_CASE(a_client_that_does_not_read_blocks_no_event_thread) {
     BOOST_TEST(median_of_quick_requests(server).count() < 50);
     deaf.clear();
     BOOST_TEST(eventually([&] { return server.counts().aborted == 3u; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_large_transfer_may_take_longer_by_its_size) {
+    BOOST_TEST((transfer_time(10s, 0) == 10s));
+    BOOST_TEST((transfer_time(10s, 1u << 20) == 11s));
+    BOOST_TEST((transfer_time(200ms, 26u << 20) == 26'200ms));
+    BOOST_TEST((transfer_time(0ms, 1u << 19) == 500ms));
+}
+
+namespace {
+
+// Reads a little now and then, in all about `rate` bytes a second, until the connection ends. The number of bytes read.
+std::size_t read_steadily(const FastcgiClient& client, std::size_t rate) {
+    constexpr std::size_t kSteps = 20;
+    std::vector<char> buffer(rate / kSteps);
+    std::size_t sum = 0;
+    for (;;) {
+        const auto got = ::read(client.fd(), buffer.data(), buffer.size());
+        if (got <= 0) return sum;
+        sum += static_cast<std::size_t>(got);
+        std::this_thread::sleep_for(1000ms / kSteps);
+    }
+}
+
+}  // namespace
+
+// It reads something in each io_timeout, so no single wait is ever too long. It would take 8 s for what may take 1.5 s.
+BOOST_AUTO_TEST_CASE(a_client_that_reads_slowly_all_the_time_holds_no_thread_for_longer_than_its_answer_may_take) {
+    constexpr std::size_t kSize = 1u << 20;
+    for (const auto* path : {"/large", "/slow/large"}) BOOST_TEST_CONTEXT(path) {
+            RunningServer server(with([](auto& o) { o.threads = 1, o.pool = 1, o.io_timeout = 500ms; }));
+            auto slow = server.client();
+            BOOST_TEST(slow.send(fastcgi_request(get_params(path, std::to_string(kSize)))));
+            BOOST_TEST(read_steadily(slow, 128u << 10) < kSize);
+            BOOST_TEST(eventually([&] { return server.counts().aborted == 1u; }));
+            check_answer(server.client().get("/slow"), 200, "slow ");
+        }
+}
+
+// The same client, but its answer may take as long as it needs.
+BOOST_AUTO_TEST_CASE(a_client_that_reads_slowly_gets_all_of_an_answer_that_it_reads_in_time) {
+    RunningServer server(with([](auto& o) { o.threads = 1, o.pool = 1, o.io_timeout = 1min; }));
+    auto slow = server.client();
+    BOOST_TEST(slow.send(fastcgi_request(get_params("/large", "600000"), {}, false)));
+    BOOST_TEST(read_steadily(slow, 400'000) > 600'000u);
+    BOOST_TEST(server.counts().aborted == 0u);
 }
 
 // The signal that asks a thread for its stack ends its wait for a socket that has a timeout (signal(7)).
