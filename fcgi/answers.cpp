@@ -20,6 +20,8 @@ Response invalid_field(std::string_view field, std::string_view text) {
 
 Response not_found() { return detail(404, "Not found."); }
 
+Response repeated_header(std::string_view name) { return detail(400, "The header \"" + std::string(name) + "\" may be given only once."); }
+
 Response uri_too_long() { return detail(414, "The query is too long."); }
 
 Response method_not_allowed(std::string_view method) { return detail(405, "Method \"" + std::string(method) + "\" not allowed."); }

@@ -18,6 +18,7 @@ namespace recto {
 [[nodiscard]] Response invalid_field(std::string_view field, std::string_view text);  // 400 {"field":["…"]}
 
 [[nodiscard]] Response not_found();
+[[nodiscard]] Response repeated_header(std::string_view name);  // 400
 [[nodiscard]] Response uri_too_long();
 [[nodiscard]] Response method_not_allowed(std::string_view method);
 [[nodiscard]] Response unauthorized(std::string_view text);

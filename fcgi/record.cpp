@@ -40,7 +40,9 @@ bool find_content_length(std::string_view params, std::optional<std::uint64_t>& 
         if (param->name != "CONTENT_LENGTH" || param->value.empty()) continue;
         const auto length = parse_integer(param->value);
         if (!length || *length < 0) return false;
-        content_length = static_cast<std::uint64_t>(*length);
+        const auto said = static_cast<std::uint64_t>(*length);
+        if (content_length.value_or(said) != said) return false;  // two of them: which is it?
+        content_length = said;
     }
     return true;
 }

@@ -25,6 +25,8 @@ bool is_left_out(std::string_view variable) {
     return variable == "HTTP_PROXY" || variable == "HTTP_CONTENT_TYPE" || variable == "HTTP_CONTENT_LENGTH";
 }
 
+bool may_be_given_once_only(std::string_view name) { return name == "authorization" || name == "content-type" || name == "host"; }
+
 std::string_view known_address(std::string_view address) { return address.empty() || address == "unix:" ? "unknown" : address; }
 
 }  // namespace
@@ -42,7 +44,7 @@ RequestMaker::RequestMaker() {
 
 void RequestMaker::take(std::string_view name, std::string_view value) {
     if (name.starts_with("HTTP_")) {
-        if (!is_left_out(name)) request_.headers.emplace_back(header_name(name.substr(5)), value);
+        if (!is_left_out(name)) take_header(header_name(name.substr(5)), value);
     } else if (name == "REQUEST_METHOD") {
         request_.method = value;
     } else if (name == "PATH_INFO") {
@@ -56,8 +58,19 @@ void RequestMaker::take(std::string_view name, std::string_view value) {
     } else if (name == "REQUEST_ID") {
         if (is_request_id(value)) request_.request_id = value;
     } else if (name == "CONTENT_TYPE" && !value.empty()) {  // CGI says "none" with an empty one
-        request_.headers.emplace_back("content-type", value);
+        take_header("content-type", value);
     }
+}
+
+void RequestMaker::take_header(std::string name, std::string_view value) {
+    const auto known = std::ranges::find(request_.headers, name, &std::pair<std::string, std::string>::first);
+    if (known == request_.headers.end()) {
+        request_.headers.emplace_back(std::move(name), value);
+        return;
+    }
+    known->second += name == "cookie" ? "; " : ", ";
+    known->second += value;
+    if (may_be_given_once_only(name)) request_.repeated_header = std::move(name);
 }
 
 Request RequestMaker::made() && {

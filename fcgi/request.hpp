@@ -1,7 +1,11 @@
 // request.hpp - one HTTP request as a plain value.
 //
+// A header that the client sent in several lines comes as several variables of one name from nginx before 1.23 (Debian 12), and as one from
+// later ones. Its values are joined here, so that everything behind this sees each header once.
+//
 // Threads:  a plain value.
-// Source:   RFC 3875 (CGI) for where each part comes from, RFC 9110 for what it means; httpoxy (CVE-2016-5385) for HTTP_PROXY.
+// Source:   RFC 3875 (CGI) for where each part comes from; RFC 9110 for what it means, section 5.3 for a header in several lines; RFC 9113
+//           section 8.2.3 for Cookie; RFC 9112 section 3.2 for Host; httpoxy (CVE-2016-5385) for HTTP_PROXY.
 #pragma once
 
 #include <optional>
@@ -19,7 +23,13 @@ struct Request {
     std::string address;     // REMOTE_ADDR; "local" without one (the command line), "unknown" when it is empty or `unix:`
     std::string request_id;  // REQUEST_ID, set by nginx; empty when absent or not 32 hexadecimal digits
     std::string body;
-    std::vector<std::pair<std::string, std::string>> headers;  // names in lower case with dashes, from HTTP_* and CONTENT_TYPE
+
+    // From HTTP_* and CONTENT_TYPE: names in lower case with dashes, each once; several values are joined by ", ", of cookies by "; ".
+    std::vector<std::pair<std::string, std::string>> headers;
+
+    // A header of which there may be only one and of which there were several (authorization, content-type, host): each of them could be
+    // the one that is meant, so the request is to be refused. Empty: none.
+    std::string repeated_header;
 
     [[nodiscard]] bool is_head() const { return method == "HEAD"; }
 
@@ -35,6 +45,8 @@ public:
     [[nodiscard]] Request made() &&;
 
 private:
+    void take_header(std::string name, std::string_view value);
+
     Request request_;
     std::string script_;
 };

@@ -37,6 +37,7 @@ public:
 
     std::optional<Response> without_waiting() override {
         const ContextScope scope(context_);
+        if (!request_.repeated_header.empty()) return finished(repeated_header(request_.repeated_header));
         if (route_ == nullptr) return finished(not_found());
         if (request_.header("authorization"))
             if (auto refused = throttle_.refusal_of_guesses(request_.address)) return finished(std::move(refused));

@@ -224,6 +224,19 @@ BOOST_AUTO_TEST_CASE(unknown_parameters_lead_to_the_same_entry) {
     }
 }
 
+// As nginx hands them on, whichever version it is. Of If-None-Match and Host it takes only one itself.
+BOOST_AUTO_TEST_CASE(a_header_in_several_lines_counts_as_a_whole) {
+    auto& sample = Sample::the();
+    auto client = sample.service.client();
+    const auto coding = [&](const HttpLines& lines) { return client.get_with_lines(sample.of_ada(), lines).header("content-encoding"); };
+    BOOST_TEST(coding({{"Accept-Encoding", "br"}}) == "");
+    BOOST_TEST(coding({{"Accept-Encoding", "br"}, {"accept-encoding", "gzip"}}) == "gzip");
+    BOOST_TEST(coding({{"Accept-Encoding", "gzip"}, {"Accept-Encoding", "br"}}) == "gzip");
+    BOOST_TEST(coding({{"Accept-Encoding", "*"}, {"Accept-Encoding", "gzip;q=0"}}) == "");
+    for (const auto* name : {"Authorization", "Host", "If-None-Match"})
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(client.get_with_lines(sample.of_ada(), {{name, "a"}, {name, "b"}}).status == 400);
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_or_bad_author_id_is_the_client_s_mistake) {
     auto& sample = Sample::the();
     BOOST_TEST(sample.get("/api/blogs").body == R"({"author_id":["This field is required."]})");

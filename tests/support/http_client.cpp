@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
@@ -48,12 +49,19 @@ HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient::~HttpClient() = default;
 
 HttpAnswer HttpClient::request(const std::string& method, const std::string& target, const HttpHeaders& headers, const std::string& body) {
+    return ask(method, target, {headers.begin(), headers.end()}, body);
+}
+
+HttpAnswer HttpClient::get_with_lines(const std::string& target, const HttpLines& lines) { return ask("GET", target, lines, {}); }
+
+HttpAnswer HttpClient::ask(const std::string& method, const std::string& target, const HttpLines& lines, const std::string& body) {
     http::request<http::string_body> request;
     request.method_string(method);
     request.target(target);
     request.version(11);
-    request.set(http::field::host, "127.0.0.1");
-    for (const auto& [name, value] : headers) request.set(name, value);
+    if (std::ranges::none_of(lines, [](const auto& line) { return lower_ascii(line.first) == "host"; }))
+        request.set(http::field::host, "127.0.0.1");
+    for (const auto& [name, value] : lines) request.insert(name, value);
     request.body() = body;
     request.prepare_payload();
 

@@ -8,10 +8,13 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace recto {
 
 using HttpHeaders = std::map<std::string, std::string>;
+using HttpLines = std::vector<std::pair<std::string, std::string>>;  // in this order, of one name as often as it is there
 
 struct HttpAnswer {
     int status = 0;
@@ -31,10 +34,13 @@ public:
     ~HttpClient();
 
     HttpAnswer get(const std::string& target, const HttpHeaders& headers = {}) { return request("GET", target, headers); }
+    HttpAnswer get_with_lines(const std::string& target, const HttpLines& lines);
     HttpAnswer request(const std::string& method, const std::string& target, const HttpHeaders& headers = {}, const std::string& body = {});
 
 private:
     struct Connection;
+    HttpAnswer ask(const std::string& method, const std::string& target, const HttpLines& lines, const std::string& body);
+
     std::uint16_t port_;
     std::string from_;
     std::unique_ptr<Connection> connection_;

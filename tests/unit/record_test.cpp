@@ -153,9 +153,17 @@ BOOST_AUTO_TEST_CASE(what_no_web_server_sends_is_malformed) {
         {"a name without a value's length", begin + fastcgi_stream(kParams, "\1"s)},
         {"a content length that is none", begin + fastcgi_params({{"CONTENT_LENGTH", "12a"}})},
         {"a negative content length", begin + fastcgi_params({{"CONTENT_LENGTH", "-1"}})},
+        {"two content lengths", begin + fastcgi_params({{"CONTENT_LENGTH", "1"}, {"CONTENT_LENGTH", "2"}})},
         {"more parameters than fit", (begin + fastcgi_params({{"A", std::string(kWindow, 'x')}})).substr(0, kWindow)},
     };
     for (const auto& [name, bytes] : table) BOOST_TEST_CONTEXT(name) BOOST_TEST(state_of(bytes) == Arrival::malformed);
+}
+
+BOOST_AUTO_TEST_CASE(a_content_length_may_be_repeated_or_empty) {
+    const auto arrived = look_at_request(
+        fastcgi_request({{"CONTENT_LENGTH", ""}, {"CONTENT_LENGTH", "2"}, {"CONTENT_LENGTH", "2"}, {"CONTENT_LENGTH", ""}}, "ab"));
+    BOOST_TEST(arrived.state == Arrival::complete);
+    BOOST_TEST(arrived.content_length.value() == 2u);
 }
 
 BOOST_AUTO_TEST_CASE(nginx_largest_parameters_fit) {

@@ -45,6 +45,28 @@ BOOST_AUTO_TEST_CASE(headers_that_lie_or_repeat_are_left_out) {
     BOOST_TEST(request.header("content-type").value() == "text/html");
 }
 
+BOOST_AUTO_TEST_CASE(a_header_in_several_lines_is_one_list) {
+    const auto request =
+        from({"HTTP_IF_NONE_MATCH=\"a\", \"b\"", "HTTP_ACCEPT_ENCODING=br", "HTTP_IF_NONE_MATCH=W/\"c\"", "HTTP_COOKIE=a=1",
+              "HTTP_ACCEPT_ENCODING=", "HTTP_COOKIE=b=2; c=3", "HTTP_ACCEPT_ENCODING=gzip", "HTTP_COOKIES=x"});
+    BOOST_TEST(request.headers.size() == 4u);
+    BOOST_TEST(request.header("if-none-match").value() == "\"a\", \"b\", W/\"c\"");
+    BOOST_TEST(request.header("accept-encoding").value() == "br, , gzip");
+    BOOST_TEST(request.header("cookie").value() == "a=1; b=2; c=3");
+    BOOST_TEST(request.header("cookies").value() == "x");
+    BOOST_TEST(request.repeated_header == "");
+}
+
+BOOST_AUTO_TEST_CASE(of_some_headers_there_may_be_only_one) {
+    for (const auto& [name, variable] : {std::pair("authorization", "HTTP_AUTHORIZATION="), std::pair("host", "HTTP_HOST="),
+                                         std::pair("content-type", "CONTENT_TYPE=text/")})
+        for (const auto* second : {"a", "b", ""}) BOOST_TEST_CONTEXT(variable << second) {
+                const auto one = std::string(variable) + "a", other = std::string(variable) + second;
+                BOOST_TEST(from({one.c_str()}).repeated_header == "");
+                BOOST_TEST(from({one.c_str(), "HTTP_X=1", "HTTP_X=2", other.c_str()}).repeated_header == name);
+            }
+}
+
 BOOST_AUTO_TEST_CASE(without_path_info_the_script_name_is_the_path) {
     const std::pair<std::vector<const char*>, const char*> table[] = {{{"SCRIPT_NAME=/a"}, "/a"},
                                                                       {{"SCRIPT_NAME=/a", "PATH_INFO=/b"}, "/b"},

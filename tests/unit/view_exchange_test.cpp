@@ -124,7 +124,9 @@ struct Fixture : Prepared {
         return ask_of(application, path, headers, std::move(method));
     }
     static Response ask_of(const Application& process, const std::string& path, const Headers& headers = {}, std::string method = "GET") {
-        const auto exchange = begin_at(process, path, headers, std::move(method));
+        return answer_of(begin_at(process, path, headers, std::move(method)));
+    }
+    static Response answer_of(const std::unique_ptr<Exchange>& exchange) {
         auto response = exchange->without_waiting();
         while (!response) {
             std::promise<void> woken;
@@ -252,6 +254,49 @@ BOOST_AUTO_TEST_CASE(rule_17_what_is_not_stored_is_told_to_caches_too) {
 BOOST_AUTO_TEST_CASE(rule_19_a_view_without_variants_has_missed_an_address) {
     BOOST_TEST(status_of(ask("/bare")) == kStored);
     BOOST_TEST(status_of(ask("/bare", {{"x-theme", "a"}, {"cookie", "theme=a"}})) == kHit);
+}
+
+BOOST_AUTO_TEST_CASE(a_header_in_several_lines_is_in_the_key_and_the_view_sees_all_of_it) {
+    std::string theme, cookie;
+    view = [&](const ViewRequest& request) {
+        theme = request.header("x-theme").value_or("(absent)");
+        cookie = request.cookie("theme").value_or("(absent)");
+        return json_answer(200, "{}");
+    };
+    const auto ask_with = [&](std::initializer_list<std::pair<const char*, const char*>> variables) {
+        RequestMaker maker;
+        for (const auto& [name, value] : {std::pair("REQUEST_METHOD", "GET"), std::pair("PATH_INFO", "/page")}) maker.take(name, value);
+        for (const auto& [name, value] : variables) maker.take(name, value);
+        return answer_of(application.begin(std::move(maker).made()));
+    };
+    BOOST_TEST(status_of(ask_with({{"HTTP_X_THEME", "a"}})) == kVariantStored);
+    BOOST_TEST(status_of(ask_with({{"HTTP_X_THEME", "a"}, {"HTTP_X_THEME", "b"}})) == kVariantStored);
+    BOOST_TEST(theme == "a, b");
+    BOOST_TEST(status_of(ask_with({{"HTTP_X_THEME", "a, b"}})) == kHit);
+    BOOST_TEST(status_of(ask_with({{"HTTP_COOKIE", "a=1"}, {"HTTP_COOKIE", "theme=dark"}, {"HTTP_COOKIE", "b=2"}})) == kVariantStored);
+    BOOST_TEST(cookie == "dark");
+    BOOST_TEST(status_of(ask_with({{"HTTP_COOKIE", "theme=dark"}})) == kHit);
+    BOOST_TEST(status_of(ask_with({{"HTTP_ACCEPT_LANGUAGE", "fr"}, {"HTTP_ACCEPT_LANGUAGE", "de"}})) == kVariantStored);
+    BOOST_TEST(status_of(ask_with({{"HTTP_ACCEPT_LANGUAGE", "de"}})) == kHit);
+    const auto etag = header_of(ask_with({{"HTTP_ACCEPT_LANGUAGE", "de"}}), "ETag");
+    BOOST_TEST(ask_with({{"HTTP_ACCEPT_LANGUAGE", "de"}, {"HTTP_IF_NONE_MATCH", "\"x\""}, {"HTTP_IF_NONE_MATCH", etag.c_str()}}).status ==
+               304);
+}
+
+// Which of them is meant?
+BOOST_AUTO_TEST_CASE(a_header_that_may_be_given_once_is_refused_when_it_is_given_twice) {
+    for (const auto* path : {"/page", "/plain", "/nowhere"})
+        for (const auto* name : {"HTTP_AUTHORIZATION", "HTTP_HOST"}) BOOST_TEST_CONTEXT(path << ' ' << name) {
+                RequestMaker maker;
+                maker.take("REQUEST_METHOD", "GET");
+                maker.take("PATH_INFO", path);
+                for (const auto* value : {"Basic x", "Token y"}) maker.take(name, value);
+                const auto answer = answer_of(application.begin(std::move(maker).made()));
+                BOOST_TEST(answer.status == 400);
+                BOOST_TEST(answer.body().ends_with("may be given only once.\"}"));
+                BOOST_TEST(header_of(answer, "Cache-Control") == "no-cache");
+            }
+    BOOST_TEST(computed == 0);
 }
 
 BOOST_AUTO_TEST_CASE(rule_20_a_client_cannot_force_the_view_to_run) {
