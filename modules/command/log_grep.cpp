@@ -4,7 +4,7 @@
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
-#include "command/table.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 namespace {

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "command/table.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 namespace {

@@ -1,7 +1,6 @@
 #include "command/table.hpp"
 
 #include <algorithm>
-#include <cstdint>
 #include <cstdio>
 
 #include "util/text.hpp"
@@ -11,12 +10,6 @@ namespace {
 
 std::size_t characters(std::string_view text) {
     return static_cast<std::size_t>(std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
-
-// A control character: of a terminal (C0, DEL, C1), of the order of text (Unicode, Bidi_Control), or the end of a line.
-bool is_control(std::uint32_t c) {
-    const bool turns_order = c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
-    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || turns_order || c == 0x2028 || c == 0x2029;
 }
 
 std::vector<std::size_t> widths_of(const std::vector<TableRow>& rows) {
@@ -29,16 +22,6 @@ std::vector<std::size_t> widths_of(const std::vector<TableRow>& rows) {
 }
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-    std::string out;
-    while (!text.empty()) {
-        const auto decoded = decode_utf8(text);
-        out += decoded.valid && !is_control(decoded.code_point) ? text.substr(0, decoded.length) : "?";
-        text.remove_prefix(decoded.length);
-    }
-    return out;
-}
 
 void print_table(const std::vector<TableRow>& rows) {
     auto clean = rows;

@@ -23,6 +23,30 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     return row.back();
 }
 
+bool is_control(std::uint32_t c) {
+    const bool turns_order = c == 0x061C || c == 0x200E || c == 0x200F || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+    return c < 0x20 || (c >= 0x7F && c <= 0x9F) || turns_order || c == 0x2028 || c == 0x2029;
+}
+
+// With as many hexadecimal digits as the kind of escape has.
+std::string escape(std::string_view kind, std::uint32_t number, int digits) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    std::string out(kind);
+    for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4) out += kDigits[number >> shift & 0xF];
+    return out;
+}
+
+std::string escape_of(const Utf8& character, std::string_view bytes) {
+    const auto c = character.code_point;
+    if (character.valid && c >= 0x80) return escape("\\u", c, 4);
+    if (character.valid && c == '\n') return "\\n";
+    if (character.valid && c == '\r') return "\\r";
+    if (character.valid && c == '\t') return "\\t";
+    std::string out;
+    for (const char byte : bytes) out += escape("\\x", static_cast<unsigned char>(byte), 2);
+    return out;
+}
+
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -96,6 +120,21 @@ std::string_view cut_utf8(std::string_view text, std::size_t max_bytes) {
     auto end = max_bytes;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
     return text.substr(0, end);
+}
+
+std::string printable(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const auto character = decode_utf8(text);
+        const auto bytes = text.substr(0, character.length);
+        if (character.valid && !is_control(character.code_point))
+            out += bytes;
+        else
+            out += escape_of(character, bytes);
+        text.remove_prefix(character.length);
+    }
+    return out;
 }
 
 std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates) {

@@ -12,7 +12,7 @@
 
 namespace recto {
 
-[[nodiscard]] std::string_view trim(std::string_view text);                            // spaces, tabs, CR, LF at both ends
+[[nodiscard]] std::string_view trim(std::string_view text);                                      // spaces, tabs, CR, LF at both ends
 [[nodiscard]] std::vector<std::string> split_list(std::string_view text, char separator = ',');  // trimmed parts, empty ones left out
 [[nodiscard]] std::string lower_ascii(std::string_view text);
 [[nodiscard]] std::string join(std::span<const std::string> parts, std::string_view separator);
@@ -31,6 +31,11 @@ struct Utf8 {
 
 // At most `max_bytes` of `text`, cut where a code point begins.
 [[nodiscard]] std::string_view cut_utf8(std::string_view text, std::size_t max_bytes);
+
+// The text with an escape (`\n`, `\x1b`, `\u202e`) in place of each character that a terminal or a line of text would obey: C0, DEL, C1,
+// the controls of the order of text (Unicode, Bidi_Control), the ends of a line or paragraph, and bytes that aren't UTF-8. A backslash
+// stays as it is, so printable(printable(text)) == printable(text).
+[[nodiscard]] std::string printable(std::string_view text);
 
 // The candidate that a typing mistake of at most two letters (edit distance, Levenshtein) made `word` of; empty when none is near.
 [[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> candidates);

@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(the_story_is_in_order_over_files_formats_and_backups) {
     }
     BOOST_TEST(!has(story, "other"));
     BOOST_TEST(!has(story, "\x1b"));
-    BOOST_TEST(has(story, "\"agent\":\"??\u05e9\u05dc\u05d5\u05dd\""), story);  // nothing turns the line's order round
+    BOOST_TEST(has(story, "\"agent\":\"\\u202e\\u2066\u05e9\u05dc\u05d5\u05dd\""), story);  // nothing turns the line's order round
     for (const auto* name : {"recto.log.1", "recto.log.2", "recto.log.3", "all.log.1", "nginx-access.log.1"}) fs::remove(log_file(name));
 }
 
@@ -179,7 +179,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_found_is_said) {
     put(log_file("recto.log.1"),
         "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00\\u001b]0;one\"}\n"
         "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"a\",\"data\":null,\"txid\":\"abcdef00\\u001b]0;two\"}\n");
-    check_refused({"grep", "abcdef"}, kFailed, "abcdef00?]0;one and abcdef00?]0;two");
+    check_refused({"grep", "abcdef"}, kFailed, "abcdef00\\x1b]0;one and abcdef00\\x1b]0;two");
     fs::remove(log_file("recto.log.1"));
 }
 
