@@ -22,6 +22,8 @@ Response not_found() { return detail(404, "Not found."); }
 
 Response repeated_header(std::string_view name) { return detail(400, "The header \"" + std::string(name) + "\" may be given only once."); }
 
+Response precondition_failed() { return detail(412, "Precondition failed."); }
+
 Response uri_too_long() { return detail(414, "The query is too long."); }
 
 Response method_not_allowed(std::string_view method) { return detail(405, "Method \"" + std::string(method) + "\" not allowed."); }

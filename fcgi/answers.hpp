@@ -19,6 +19,7 @@ namespace recto {
 
 [[nodiscard]] Response not_found();
 [[nodiscard]] Response repeated_header(std::string_view name);  // 400
+[[nodiscard]] Response precondition_failed();
 [[nodiscard]] Response uri_too_long();
 [[nodiscard]] Response method_not_allowed(std::string_view method);
 [[nodiscard]] Response unauthorized(std::string_view text);

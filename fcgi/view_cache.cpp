@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "fcgi/answers.hpp"
 #include "site/negotiation.hpp"
 #include "util/bytes.hpp"
 #include "util/crypto.hpp"
@@ -167,12 +168,6 @@ std::optional<StoredAnswer> read_stored(std::string_view bytes) {
     return answer;
 }
 
-// RFC 9110 section 15.4.5.
-bool belongs_to_304(std::string_view name) {
-    constexpr auto kNames = std::to_array<std::string_view>({"cache-control", "content-location", "etag", "expires", "vary", "allow"});
-    return std::ranges::find(kNames, lower_ascii(name)) != kNames.end();
-}
-
 bool is_text(const Response& response) {
     const auto* const type = response.header("Content-Type");
     if (type == nullptr || response.header("Content-Encoding") != nullptr) return false;
@@ -181,21 +176,21 @@ bool is_text(const Response& response) {
     return lower.starts_with("text/") || has("json") || has("xml") || has("javascript");
 }
 
-std::string vary_of(const Response& response, const View& view, bool has_gzip) {
+std::string vary_of(const Response& response, const View& view) {
     auto names = split_list(lower_ascii(joined_headers(response, "vary")));
     for (const auto& header : view.headers) names.emplace_back(header.name);
     if (!view.cookies.empty()) names.emplace_back("cookie");
     if (depends_on_who_asks(view)) names.emplace_back("authorization");
-    if (has_gzip) names.emplace_back("accept-encoding");
+    names.emplace_back("accept-encoding");  // also of what is too small for gzip
     std::ranges::sort(names);
     names.erase(std::ranges::unique(names).begin(), names.end());
     return join(names, ", ");
 }
 
-void set_vary(Response& response, const View& view, bool has_gzip) {
-    auto vary = vary_of(response, view, has_gzip);
+void set_vary(Response& response, const View& view) {
+    auto vary = vary_of(response, view);
     std::erase_if(response.headers, [](const auto& header) { return lower_ascii(header.first) == "vary"; });
-    if (!vary.empty()) response.set("Vary", std::move(vary));
+    response.set("Vary", std::move(vary));
 }
 
 void pack_form(ByteWriter& out, Response response, const std::string& etag, std::string_view body) {
@@ -209,17 +204,10 @@ void pack_form(ByteWriter& out, Response response, const std::string& etag, std:
     write_form(out, etag, lines, lines_of_304, body);
 }
 
-// --- conditions
-
-std::string_view without_weakness(std::string_view etag) { return etag.starts_with("W/") ? etag.substr(2) : etag; }
-
-// A list may lose an entry and its youngest time be older than before, so a date proves something only if it is the very one we sent
-// (nginx has the same rule, if_modified_since exact). If-None-Match goes before it.
-bool client_has(const StoredAnswer& answer, const Form& form, const Request& request) {
-    if (answer.status != 200) return false;
-    if (const auto tags = request.header("if-none-match")) return etag_matches(*tags, form.etag);
-    const auto since = request.header("if-modified-since");
-    return since && !answer.last_modified.empty() && trim(*since) == answer.last_modified;
+// 304 and 412 are for those who would get 200 (RFC 9110 section 13.2.1).
+ConditionResult conditions_of(const StoredAnswer& answer, const Form& form, const Request& request) {
+    if (answer.status != 200) return ConditionResult::met;
+    return judge_conditions(request, {.etag = form.etag, .last_modified = answer.last_modified});
 }
 
 }  // namespace
@@ -251,17 +239,14 @@ std::optional<Storage> storage_of(const Response& response, const View& view, co
 }
 
 void tell_caches(Response& response, const View* view) {
-    const auto* const control = response.header("Cache-Control");
-    if (control != nullptr && *control == "no-store") return;  // nobody keeps it: a refusal must cost little
-    if (control == nullptr) response.set("Cache-Control", "no-cache");
-    if (view != nullptr) set_vary(response, *view, false);
+    if (response.header("Cache-Control") == nullptr) response.set("Cache-Control", "no-cache");
+    if (view != nullptr) set_vary(response, *view);
 }
 
 std::string pack(const Response& response, const View& view) {
     const auto gzip = is_text(response) ? gzip_if_worth_it(response.body()) : std::string();
     auto plain_form = response;
     tell_caches(plain_form, &view);
-    set_vary(plain_form, view, !gzip.empty());
     auto gzip_form = plain_form;
     gzip_form.set("Content-Encoding", "gzip");
 
@@ -281,18 +266,13 @@ std::optional<Response> unpack(const CacheHit& entry, const Request& request) {
     if (!answer) return {};
     const bool as_gzip = !answer->gzip.body.empty() && accepts_gzip(request.header("accept-encoding"));
     const auto& form = as_gzip ? answer->gzip : answer->plain;
+    const auto conditions = conditions_of(*answer, form, request);
+    if (conditions == ConditionResult::failed) return precondition_failed();
+    const bool is_known = conditions == ConditionResult::not_modified;
     Response response;
-    const bool is_known = client_has(*answer, form, request);
     response.status = is_known ? 304 : answer->status;
     response.share(is_known ? form.lines_of_304 : form.lines, is_known ? std::string_view() : form.body, entry);
     return response;
-}
-
-bool etag_matches(std::string_view if_none_match, std::string_view etag) {
-    if (trim(if_none_match) == "*") return true;
-    // Our own tags hold no comma, so a list can be split at commas: a foreign tag with one in it matches nothing of ours.
-    return std::ranges::any_of(split_list(if_none_match),
-                               [&](std::string_view candidate) { return without_weakness(candidate) == without_weakness(etag); });
 }
 
 std::string cache_status_of(const CacheLookup& lookup, TimePoint now) {

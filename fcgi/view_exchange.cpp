@@ -154,7 +154,7 @@ private:
 
     // Nothing: parked, and perhaps no longer ours.
     std::optional<Response> view_answer(const Wake& wake) {
-        if (!is_cached_) return own_answer();
+        if (!is_cached_) return under_conditions(own_answer(), request_);
         auto found = waiter_ ? landed() : cache().look_further(key_, time_now(), route_->subject);
         if (is_good(found))
             if (auto answer = shown(found)) return answer;
@@ -224,12 +224,12 @@ private:
         cache_status_ = "recto; fwd=" + std::string(why_forwarded(old));
         const auto begun = time_now();
         const auto clock = site_.store.fresh_reading();
-        if (!clock) return own_answer();
+        if (!clock) return under_conditions(own_answer(), request_);
         const CollectReads collected(clock->epoch(), clock->synced());
         note_read(clock->epoch(), clock->synced(), {{tag_of_view(*route_->view), tag_of_answer(*route_->view, key_)}});
         auto response = own_answer();
         const auto storage = storage_of(response, *route_->view, route_->storage);
-        if (!storage) return response;
+        if (!storage) return under_conditions(std::move(response), request_);
 
         response.set("Allow", route_->allow);
         const auto made = cache().put({.key = key_,
@@ -241,7 +241,7 @@ private:
                                        .reach = storage->reach},
                                       route_->subject);
         if (lead != nullptr) lead->land(made);
-        if (!made) return response;
+        if (!made) return under_conditions(std::move(response), request_);
         cache_status_ += "; stored";
         return *unpack(made, request_);
     }
@@ -269,7 +269,7 @@ private:
         cache_status_ = is_collapsed_ ? cache_status_ + "; collapsed" : cache_status_of(found, now);
         is_hit_ = !is_collapsed_;
         response->headers.reserve(1 + kOwnHeaders);
-        response->headers.emplace_back("Age", age_of(*found.entry, now));
+        if (!response->lines().empty()) response->headers.emplace_back("Age", age_of(*found.entry, now));  // a 412 is of now
         return response;
     }
 

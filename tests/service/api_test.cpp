@@ -237,6 +237,19 @@ BOOST_AUTO_TEST_CASE(a_header_in_several_lines_counts_as_a_whole) {
         BOOST_TEST_CONTEXT(name) BOOST_TEST(client.get_with_lines(sample.of_ada(), {{name, "a"}, {name, "b"}}).status == 400);
 }
 
+BOOST_AUTO_TEST_CASE(conditions_of_every_kind_come_through_nginx) {
+    auto& sample = Sample::the();
+    const auto etag = sample.get(sample.of_ada()).header("etag");
+    const auto status = [&](const HttpHeaders& headers) { return sample.get(sample.of_ada(), headers).status; };
+    BOOST_TEST(status({{"If-Match", "\"x\", " + etag}}) == 200);
+    BOOST_TEST(status({{"If-Match", "\"x\""}, {"If-None-Match", etag}}) == 412);
+    BOOST_TEST(status({{"If-Match", etag}, {"If-None-Match", "\"x\", W/" + etag}}) == 304);
+    BOOST_TEST(sample.get("/healthz", {{"If-Match", "\"x\""}}).status == 412);
+    BOOST_TEST(sample.get("/nowhere", {{"If-Match", "\"x\""}}).status == 404);
+    for (const auto* target : {"/api/blogs", "/api/blogs?author_id=999999", "/api/blogs?author_id=x"})
+        BOOST_TEST_CONTEXT(target) BOOST_TEST(sample.get(target).header("vary") == "accept-encoding");
+}
+
 BOOST_AUTO_TEST_CASE(a_missing_or_bad_author_id_is_the_client_s_mistake) {
     auto& sample = Sample::the();
     BOOST_TEST(sample.get("/api/blogs").body == R"({"author_id":["This field is required."]})");

@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(what_is_packed_comes_out_the_same) {
         BOOST_TEST(header_of(*unpacked, "Content-Type") == "application/json");
         BOOST_TEST(header_of(*unpacked, "Location") == "/x");
         BOOST_TEST(header_of(*unpacked, "Content-Length") == "12");
-        BOOST_TEST(header_of(*unpacked, "Vary") == "(absent)");
+        BOOST_TEST(header_of(*unpacked, "Vary") == "accept-encoding");
         BOOST_TEST(unpacked->body() == R"({"blogs":[]})");
     }
 }
@@ -179,7 +179,8 @@ BOOST_AUTO_TEST_CASE(rule_8_and_13_what_a_view_looks_at_is_in_vary_sorted_and_on
     response.headers.emplace_back("Vary", "x-theme");
     const auto unpacked = unpack(entry_of(pack(response, kView)), asking());
     BOOST_TEST(header_of(*unpacked, "Vary") == "accept-encoding, authorization, cookie, x-theme");
-    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kView)), asking()), "Vary") == "authorization, cookie, x-theme");
+    BOOST_TEST(header_of(*unpack(entry_of(pack(json_answer(200, "{}"), kView)), asking()), "Vary") ==
+               "accept-encoding, authorization, cookie, x-theme");
 }
 
 BOOST_AUTO_TEST_CASE(rule_10_gzip_is_made_once_and_sent_to_those_who_accept_it) {
@@ -236,13 +237,16 @@ BOOST_AUTO_TEST_CASE(rule_15_who_has_the_answer_gets_304_with_the_headers_that_b
     response.set("Content-Location", "/page");
     response.set("Expires", "Thu, 01 Jan 1970 00:00:00 GMT");
     response.set("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT");
+    response.set("Allow", "GET, HEAD, OPTIONS");
     const auto entry = entry_of(pack(response, kView));
     const auto whole = unpack(entry, asking({{"accept-encoding", "gzip"}}));
     const auto known = unpack(entry, asking({{"accept-encoding", "gzip"}, {"if-none-match", "\"x\", " + header_of(*whole, "ETag")}}));
     BOOST_TEST(known->status == 304);
     BOOST_TEST(known->body().empty());
-    for (const auto* name : {"Cache-Control", "Content-Location", "ETag", "Expires", "Vary"})
+    for (const auto* name : {"Allow", "Cache-Control", "Content-Location", "ETag", "Expires", "Vary"}) {
         BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(*known, name) == header_of(*whole, name));
+        BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(*known, name) != "(absent)");
+    }
     for (const auto* name : {"Content-Type", "Content-Length", "Content-Encoding", "Last-Modified"})
         BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(*known, name) == "(absent)");
 
@@ -258,6 +262,70 @@ BOOST_AUTO_TEST_CASE(rule_15_a_date_proves_something_only_if_it_is_the_one_we_se
     BOOST_TEST(unpack(entry, asking({{"if-modified-since", "Sun, 22 Nov 2026 10:00:01 GMT"}}))->status == 200);
     BOOST_TEST(unpack(entry, asking({{"if-modified-since", kDate}, {"if-none-match", "\"other\""}}))->status == 200);
     BOOST_TEST(unpack(entry_of(pack(json_answer(200, "{}"), kPlainView)), asking({{"if-modified-since", ""}}))->status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_if_match_is_a_list_compared_strongly) {
+    for (const auto* text : {"\"a\"", "*", "\"b\", \"a\"", "W/\"a\",\"a\" ", " * "})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(etag_matches_strongly(text, "\"a\""));
+    for (const auto* text : {"", "\"b\"", "a", "\"A\"", "\"ab\"", "W/\"a\"", "\"b\", W/\"a\""})
+        BOOST_TEST_CONTEXT(text) BOOST_TEST(!etag_matches_strongly(text, "\"a\""));
+    BOOST_TEST(!etag_matches_strongly("W/\"a\"", "W/\"a\""));
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_who_expects_another_answer_gets_412) {
+    const auto entry = entry_of(pack(json_answer(200, long_json()), kPlainView));
+    const auto etag = header_of(*unpack(entry, asking()), "ETag");
+    const auto status = [&](std::vector<std::pair<std::string, std::string>> headers) {
+        return unpack(entry, asking(std::move(headers)))->status;
+    };
+    for (const auto& tags : {etag, "\"x\", " + etag, std::string("*")})
+        BOOST_TEST_CONTEXT(tags) BOOST_TEST(status({{"if-match", tags}}) == 200);
+    for (const auto& tags : {std::string("\"x\""), "W/" + etag, std::string()}) BOOST_TEST_CONTEXT(tags) {
+            const auto refused = unpack(entry, asking({{"if-match", tags}, {"if-none-match", etag}}));
+            BOOST_TEST(refused->status == 412);
+            BOOST_TEST(refused->body() == R"({"detail":"Precondition failed."})");
+        }
+    BOOST_TEST(status({{"if-match", etag}, {"if-none-match", etag}}) == 304);
+    BOOST_TEST(status({{"if-match", etag}, {"accept-encoding", "gzip"}}) == 412);  // the form that is chosen has another
+    BOOST_TEST(unpack(entry_of(pack(json_answer(404, "{}"), kPlainView)), asking({{"if-match", "\"x\""}}))->status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_who_expects_no_change_since_a_date_gets_412_after_a_later_one) {
+    const auto status = [](const CacheHit& entry, std::vector<std::pair<std::string, std::string>> headers) {
+        return unpack(entry, asking(std::move(headers)))->status;
+    };
+    const auto dated = entry_of(pack(with("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT"), kPlainView));
+    for (const auto* date : {"Sun, 22 Nov 2026 10:00:00 GMT", "Sun, 22 Nov 2026 10:00:01 GMT", "Sunday, 22-Nov-26 10:00:00 GMT",
+                             "Sun Nov 22 10:00:00 2026", "yesterday", "", "Sun, 22 Nov 2026 09:59:59 GMT, Sun, 22 Nov 2026 09:59:59 GMT"})
+        BOOST_TEST_CONTEXT(date) BOOST_TEST(status(dated, {{"if-unmodified-since", date}}) == 200);
+    for (const auto* date : {"Sun, 22 Nov 2026 09:59:59 GMT", "Sat, 21 Nov 2026 23:00:00 GMT", "Sun Nov  1 10:00:00 2026"})
+        BOOST_TEST_CONTEXT(date) BOOST_TEST(status(dated, {{"if-unmodified-since", date}}) == 412);
+    BOOST_TEST(status(dated, {{"if-match", "*"}, {"if-unmodified-since", "Sat, 21 Nov 2026 23:00:00 GMT"}}) == 200);
+    const auto undated = entry_of(pack(json_answer(200, "{}"), kPlainView));
+    BOOST_TEST(status(undated, {{"if-unmodified-since", "Sat, 21 Nov 2026 23:00:00 GMT"}}) == 200);
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_an_answer_that_is_not_from_the_cache_has_conditions_too) {
+    const auto given = [](Response response, const char* name, const char* value, std::string method = "GET") {
+        auto request = asking({{name, value}});
+        request.method = std::move(method);
+        return under_conditions(std::move(response), request);
+    };
+    const auto plain = json_answer(200, "{}"), tagged = with("ETag", "\"a\"");
+    BOOST_TEST(given(plain, "if-match", "\"a\"").status == 412);
+    BOOST_TEST(given(plain, "if-match", "\"a\"", "HEAD").status == 412);
+    BOOST_TEST(given(plain, "if-match", "*").status == 200);
+    BOOST_TEST(given(plain, "if-none-match", "\"a\", W/").status == 200);
+    BOOST_TEST(given(tagged, "if-match", "\"a\"").status == 200);
+    BOOST_TEST(given(json_answer(404, "{}"), "if-match", "\"a\"").status == 404);
+    BOOST_TEST(given(plain, "if-match", "\"a\"", "POST").status == 200);  // it has done its work by then
+    const auto known = given(tagged, "if-none-match", "W/\"a\"");
+    BOOST_TEST(known.status == 304);
+    BOOST_TEST(known.body().empty());
+    BOOST_TEST(header_of(known, "Content-Type") == "(absent)");
+    BOOST_TEST(header_block(known).find("ETag: \"a\"") != std::string::npos);
+    BOOST_TEST(given(with("Last-Modified", "Sun, 22 Nov 2026 10:00:00 GMT"), "if-modified-since", "Sun, 22 Nov 2026 10:00:00 GMT").status ==
+               304);
 }
 
 BOOST_AUTO_TEST_CASE(rule_16_age_is_never_negative) {
@@ -282,10 +350,11 @@ BOOST_AUTO_TEST_CASE(rule_17_caches_on_the_way_know_of_every_answer_for_how_long
     auto mine = kPlainView;
     mine.audience = Audience::each_user;
     BOOST_TEST(told(not_found(), nullptr) == "no-cache | (absent)");
-    BOOST_TEST(told(json_answer(200, "{}"), &kPlainView) == "no-cache | (absent)");
-    BOOST_TEST(told(json_answer(200, "{}"), &mine) == "no-cache | authorization");
-    BOOST_TEST(told(with("Cache-Control", "max-age=60"), &kView) == "max-age=60 | authorization, cookie, x-theme");
-    BOOST_TEST(told(with("Vary", "Origin"), &kPlainView) == "no-cache | origin");
+    BOOST_TEST(told(json_answer(200, "{}"), &kPlainView) == "no-cache | accept-encoding");
+    BOOST_TEST(told(json_answer(200, "{}"), &mine) == "no-cache | accept-encoding, authorization");
+    BOOST_TEST(told(with("Cache-Control", "max-age=60"), &kView) == "max-age=60 | accept-encoding, authorization, cookie, x-theme");
+    BOOST_TEST(told(with("Vary", "Origin"), &kPlainView) == "no-cache | accept-encoding, origin");
+    BOOST_TEST(told(throttled(1s), &kPlainView) == "no-store | accept-encoding");
 }
 
 BOOST_AUTO_TEST_CASE(rule_19_cache_status_tells_how_long_and_why) {

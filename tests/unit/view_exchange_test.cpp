@@ -245,10 +245,90 @@ BOOST_AUTO_TEST_CASE(rule_17_what_is_not_stored_is_told_to_caches_too) {
     for (const auto* method : {"GET", "HEAD", "POST", "OPTIONS", "PUT"}) BOOST_TEST_CONTEXT(method) {
             const auto answer = ask("/page", {}, method);
             BOOST_TEST(header_of(answer, "Cache-Control") == "no-cache");
-            BOOST_TEST(header_of(answer, "Vary") == "accept-language, authorization, cookie, x-theme");
+            BOOST_TEST(header_of(answer, "Vary") == "accept-encoding, accept-language, authorization, cookie, x-theme");
         }
     for (const auto* path : {"/plain", "/nowhere", "/page?q=1"})
         BOOST_TEST_CONTEXT(path) BOOST_TEST(header_of(ask(path), "Cache-Control") == "no-cache");
+}
+
+// A cache looks for an address by the Vary of the last answer that it stored of it.
+BOOST_AUTO_TEST_CASE(rule_17_all_answers_of_an_address_have_the_same_vary) {
+    constexpr auto kVary = "accept-encoding, accept-language, authorization, cookie, x-theme";
+    const std::string large = '"' + std::string(1000, 'x') + '"';
+    for (const auto& body : {std::string("{}"), large}) {
+        view = [&](const ViewRequest&) { return json_answer(200, body); };
+        site.cache.invalidate(tag_of_view(views[0]));
+        for (const auto* coding : {"gzip", ""}) {
+            const auto miss = ask("/page", {{"accept-encoding", coding}}), hit = ask("/page", {{"accept-encoding", coding}});
+            const auto known = ask("/page", {{"accept-encoding", coding}, {"if-none-match", header_of(hit, "ETag")}});
+            const auto failed = ask("/page", {{"accept-encoding", coding}, {"if-match", "\"x\""}});
+            BOOST_TEST(known.status == 304);
+            BOOST_TEST(failed.status == 412);
+            for (const auto* answer : {&miss, &hit, &known, &failed}) BOOST_TEST(header_of(*answer, "Vary") == kVary);
+        }
+    }
+    for (const int status : {404, 301, 400, 500, 503}) BOOST_TEST_CONTEXT(status) {
+            view = [&](const ViewRequest&) { return json_answer(status, "{}"); };
+            site.cache.invalidate(tag_of_view(views[0]));
+            for (int i = 0; i < 2; ++i) BOOST_TEST(header_of(ask("/page"), "Vary") == kVary);
+        }
+    BOOST_TEST(header_of(ask("/page", {{"authorization", "Token x"}}), "Vary") == kVary);
+    BOOST_TEST(header_of(ask("/page?q=" + std::string(5000, 'x')), "Vary") == kVary);
+    BOOST_TEST(header_of(ask("/bare"), "Vary") == "accept-encoding");
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_a_304_carries_what_belongs_to_its_200) {
+    const auto miss = ask("/page"), hit = ask("/page");
+    const auto known = ask("/page", {{"if-none-match", header_of(hit, "ETag")}});
+    BOOST_TEST(known.status == 304);
+    BOOST_TEST(header_of(known, "Allow") == "GET, HEAD, POST, OPTIONS");
+    for (const auto* name : {"Allow", "Cache-Control", "ETag", "Vary"})
+        for (const auto* whole : {&miss, &hit}) BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(known, name) == header_of(*whole, name));
+    for (const auto* name : {"Content-Type", "Content-Length"}) BOOST_TEST_CONTEXT(name) BOOST_TEST(header_of(known, name) == "(absent)");
+}
+
+BOOST_AUTO_TEST_CASE(rule_15_conditions_count_whether_the_answer_is_cached_or_not) {
+    view = [this](const ViewRequest& request) { return request.parameter("q") ? not_found() : json_answer(200, title()); };
+    const auto status = [&](const char* path, const char* name, const std::string& value, const char* method = "GET") {
+        return ask(path, {{name, value}}, method).status;
+    };
+    for (const auto* path : {"/page", "/plain"})
+        for (const auto* method : {"GET", "HEAD"})
+            for (int i = 0; i < 2; ++i) BOOST_TEST_CONTEXT(path << ' ' << method << ' ' << i) {
+                    BOOST_TEST(status(path, "if-match", "\"x\"", method) == 412);
+                    BOOST_TEST(status(path, "if-match", "*", method) == 200);
+                    BOOST_TEST(status(path, "if-unmodified-since", "Sat, 21 Nov 2026 23:00:00 GMT", method) == 200);  // it has no date
+                }
+    for (const auto* path : {"/page?q=1", "/nowhere"}) BOOST_TEST_CONTEXT(path) BOOST_TEST(status(path, "if-match", "\"x\"") == 404);
+    BOOST_TEST(status("/page", "if-match", "\"x\"", "PUT") == 405);
+
+    const auto etag = header_of(ask("/page"), "ETag");
+    BOOST_TEST(status("/page", "if-match", "\"x\", " + etag) == 200);
+    BOOST_TEST(status("/page", "if-match", "W/" + etag) == 412);
+    BOOST_TEST(ask("/page", {{"if-match", etag}, {"if-none-match", etag}}).status == 304);
+    const auto refused = ask("/page", {{"if-match", "\"x\""}, {"if-none-match", etag}});
+    BOOST_TEST(refused.status == 412);
+    BOOST_TEST(header_of(refused, "Cache-Control") == "no-cache");
+    BOOST_TEST(header_of(refused, "Allow") == "GET, HEAD, POST, OPTIONS");
+    BOOST_TEST(header_of(refused, "Age") == "(absent)");
+    BOOST_TEST(status_of(refused) == kHit);
+    retitle("\"new title\"");
+    BOOST_TEST(status("/page", "if-match", etag) == 412);
+}
+
+BOOST_AUTO_TEST_CASE(what_may_not_be_stored_has_conditions_too) {
+    view = [](const ViewRequest&) {
+        auto response = json_answer(200, "{}");
+        response.set("Set-Cookie", "a=b");
+        response.set("ETag", "\"own\"");
+        return response;
+    };
+    BOOST_TEST(ask("/page", {{"if-match", "\"x\""}}).status == 412);
+    BOOST_TEST(ask("/page", {{"if-match", "\"own\""}}).status == 200);
+    const auto known = ask("/page", {{"if-none-match", "\"own\""}});
+    BOOST_TEST(known.status == 304);
+    BOOST_TEST(known.body().empty());
+    BOOST_TEST(header_of(known, "Set-Cookie") == "a=b");
 }
 
 BOOST_AUTO_TEST_CASE(rule_19_a_view_without_variants_has_missed_an_address) {
