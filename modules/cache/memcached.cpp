@@ -2,6 +2,8 @@
 
 #include <libmemcached/memcached.h>
 
+#include <netdb.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cassert>
@@ -10,6 +12,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "cache/memcached_io.hpp"
 #include "log/log.hpp"
 
 namespace recto {
@@ -19,7 +22,10 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 struct FreeHandle {
-    void operator()(memcached_st* handle) const { memcached_free(handle); }
+    void operator()(memcached_st* handle) const {
+        const MemcachedIo io{MemcachedIo::ForClosing{}};
+        memcached_free(handle);
+    }
 };
 using Handle = std::unique_ptr<memcached_st, FreeHandle>;
 
@@ -65,7 +71,26 @@ void log_in_later(memcached_st& handle, const Address& address, const Memcached:
     if (memcached_failed(memcached_set_sasl_auth_data(&handle, login.user.c_str(), login.password.c_str()))) throw std::bad_alloc();
 }
 
-// Everything is set before the first use: setting most of these closes the connection.
+// A name's addresses, as numbers: the resolver uses sockets, which an operation of libmemcached must not (memcached_io.hpp). Empty:
+// unknown.
+std::vector<Address> addresses_of(const Address& address) {
+    if (address.is_socket()) return {address};
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* found = nullptr;
+    if (::getaddrinfo(address.host.c_str(), nullptr, &hints, &found) != 0) return {};
+    const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, ::freeaddrinfo);
+    std::vector<Address> numeric;
+    for (const auto* one = found; one != nullptr; one = one->ai_next) {
+        char host[NI_MAXHOST];
+        if (::getnameinfo(one->ai_addr, one->ai_addrlen, host, sizeof host, nullptr, 0, NI_NUMERICHOST) == 0)
+            numeric.push_back({address.name, host, address.port});
+    }
+    return numeric;
+}
+
+// Everything is set before the first use: setting most of these closes the connection. The timeouts bound single waits; the deadline of the
+// operation is in MemcachedIo.
 Handle connect_later(const Address& address, std::chrono::milliseconds timeout, const Memcached::Login& login) {
     auto handle = new_handle();
     const auto set = [&](memcached_behavior_t behavior, auto value) {
@@ -73,8 +98,6 @@ Handle connect_later(const Address& address, std::chrono::milliseconds timeout, 
     };
     set(MEMCACHED_BEHAVIOR_POLL_TIMEOUT, timeout.count());
     set(MEMCACHED_BEHAVIOR_CONNECT_TIMEOUT, timeout.count());
-    set(MEMCACHED_BEHAVIOR_SND_TIMEOUT, std::chrono::microseconds(timeout).count());
-    set(MEMCACHED_BEHAVIOR_RCV_TIMEOUT, std::chrono::microseconds(timeout).count());
     set(MEMCACHED_BEHAVIOR_RETRY_TIMEOUT, 1);
     if (!address.is_socket()) set(MEMCACHED_BEHAVIOR_TCP_NODELAY, 1);
     if (login.user.empty())
@@ -159,42 +182,67 @@ public:
     template <class Operation>
     memcached_return_t run(const Operation& operation) {
         if (!may_ask()) return MEMCACHED_SERVER_TEMPORARILY_DISABLED;
-        const auto begin = SteadyClock::now();
-        auto handle = idle_handle();
-        auto rc = handle ? operation(handle.get()) : MEMCACHED_CONNECTION_FAILURE;
-        if (outcome_of(rc) == Outcome::failed && rc != MEMCACHED_TIMEOUT) {
-            forget_handles();  // the other idle ones are as dead
-            handle = connect_later(address_, timeout_, login_);
-            rc = operation(handle.get());
-        }
-        settle(std::move(handle), rc, SteadyClock::now() - begin);
-        return rc;
+        const auto deadline = SteadyClock::now() + timeout_;
+        auto attempt = on_idle_connection(operation, deadline);
+        if (!attempt) attempt = on_new_connection(operation, deadline);
+        settle(*attempt);
+        return attempt->fault == nullptr ? attempt->rc : MEMCACHED_FAILURE;
     }
 
-    [[nodiscard]] Cache::ServerStats stats() const {
+    // On a connection of its own: libmemcached asks for the version too. Not counted for whether the server is up.
+    [[nodiscard]] Cache::ServerStats stats() {
         Cache::ServerStats stats{.server = address_.name, .reachable = false, .values = {}};
         const auto collect = [](const memcached_instance_st*, const char* key, std::size_t key_size, const char* value,
                                 std::size_t value_size, void* values) {
             static_cast<decltype(stats.values)*>(values)->emplace_back(std::string(key, key_size), std::string(value, value_size));
             return MEMCACHED_SUCCESS;
         };
-        const auto handle = connect_later(address_, timeout_, login_);
-        const auto rc = memcached_stat_execute(handle.get(), nullptr, collect, &stats.values);
-        stats.reachable = rc == MEMCACHED_SUCCESS && !stats.values.empty();
+        const auto attempt =
+            on_new_connection([&](memcached_st* handle) { return memcached_stat_execute(handle, nullptr, collect, &stats.values); },
+                              SteadyClock::now() + timeout_);
+        stats.reachable = attempt.fault == nullptr && attempt.rc == MEMCACHED_SUCCESS && !stats.values.empty();
+        if (!stats.reachable) stats.values.clear();
         return stats;
     }
 
 private:
-    void settle(Handle handle, memcached_return_t rc, SteadyClock::duration took) {
-        const auto outcome = outcome_of(rc);
-        if (outcome == Outcome::failed) forget_handles();
-        if (outcome == Outcome::answered) keep(std::move(handle));
-        if (outcome == Outcome::failed)
-            note_down(memcached_strerror(nullptr, rc));
-        else if (took > 3 * timeout_)
-            note_down("slow");  // each wait was short enough, but there were many
-        else
-            note_up();
+    struct Attempt {
+        Handle handle;
+        memcached_return_t rc;
+        const char* fault;  // null: the connection may go on
+    };
+
+    // nullopt: there is none, or it has died meanwhile; the others then have too.
+    template <class Operation>
+    std::optional<Attempt> on_idle_connection(const Operation& operation, MemcachedIo::Deadline deadline) {
+        auto handle = idle_handle();
+        if (!handle) return std::nullopt;
+        const MemcachedIo io(deadline);
+        const auto rc = operation(handle.get());
+        if (!io.was_closed_before()) return Attempt{std::move(handle), rc, io.fault()};
+        forget_handles();
+        return std::nullopt;
+    }
+
+    template <class Operation>
+    Attempt on_new_connection(const Operation& operation, MemcachedIo::Deadline deadline) {
+        Attempt attempt{nullptr, MEMCACHED_HOST_LOOKUP_FAILURE, nullptr};
+        for (const auto& address : addresses_of(address_)) {
+            attempt.handle = connect_later(address, timeout_, login_);
+            const MemcachedIo io(deadline);
+            attempt.rc = operation(attempt.handle.get());
+            attempt.fault = io.fault();
+            if (io.has_connected()) break;
+        }
+        return attempt;
+    }
+
+    void settle(Attempt& attempt) {
+        const auto outcome = attempt.fault != nullptr ? Outcome::failed : outcome_of(attempt.rc);
+        if (outcome == Outcome::answered) keep(std::move(attempt.handle));
+        if (outcome != Outcome::failed) return note_up();
+        forget_handles();
+        note_down(attempt.fault != nullptr ? attempt.fault : memcached_strerror(nullptr, attempt.rc));
     }
 
     Handle idle_handle() {

@@ -8,13 +8,12 @@
 // the binary protocol only; else it speaks the ascii one. A wrong password is a server that is down.
 //
 // Errors:   the constructor throws std::runtime_error for an address it can't read. After that everything that goes wrong is absence;
-//           it is logged once when a server goes down (`cache.down`) and once when it is back (`cache.up`).
+//           it is logged once when a server goes down (`cache.down`) and once when it is back (`cache.up`). No bytes that a server sends
+//           end the process: libmemcached parses only what memcached_reply.hpp has checked.
 // Threads:  safe to call from any thread.
-// Limits:   waits at most `timeout` each time the server makes it wait, so about once an operation. One that failed, or took more than
-//           three times as long, is not asked for `retry`, then by one caller: a dead server costs the process one timeout each time. A
-//           host name is looked up by the system's resolver, which knows no such limit. A set() that timed out may still be done.
-//           What answers must be memcached: libmemcached writes out of bounds for a negative length, and asserts that a set()
-//           is answered like one. What is stored there may be anything.
+// Limits:   `timeout` is the deadline of a whole operation, connecting and logging in included. A server that failed is not asked for
+//           `retry`, then by one caller: a dead server costs the process one timeout each time. A host name is looked up by the system's
+//           resolver before each new connection, which knows no such limit. A set() that timed out may still be done.
 // Source:   memcached's doc/protocol.txt; libmemcached 1.1.4. Found by trying: memcached_pool_fetch doesn't wait for less than a second
 //           and a key with a line break runs commands, so the pool is ours and keys are made by ours alone. A server that knows no SASL
 //           takes anybody.

@@ -3,9 +3,6 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -15,7 +12,9 @@
 #include <thread>
 
 #include "log/log.hpp"
+#include "tests/fuzz/memcached_fuzz.cpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/fake_memcached.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -44,62 +43,10 @@ SteadyClock::duration time_of(const std::function<void()>& action) {
     return SteadyClock::now() - begin;
 }
 
-// Says `answer` to whatever comes, a byte each `pause` if there is one, then closes.
-class FakeServer {
-public:
-    FakeServer(const std::filesystem::path& socket, std::string answer, std::chrono::milliseconds pause = 0ms)
-        : answer_(std::move(answer)), pause_(pause), listener_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
-        sockaddr_un address{};
-        address.sun_family = AF_UNIX;
-        std::memcpy(address.sun_path, socket.c_str(), socket.native().size());
-        std::filesystem::remove(socket);
-        begin(address);
-    }
-    FakeServer(std::uint16_t port, std::string answer)
-        : answer_(std::move(answer)), pause_(0ms), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
-        const int yes = 1;
-        ::setsockopt(listener_.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port = htons(port);
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        begin(address);
-    }
-    ~FakeServer() {
-        ending_ = true;
-        ::shutdown(listener_.get(), SHUT_RDWR);
-        thread_.join();
-    }
-
-private:
-    template <class Address>
-    void begin(const Address& address) {
-        BOOST_REQUIRE(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-        BOOST_REQUIRE(::listen(listener_.get(), 16) == 0);
-        thread_ = std::thread([this] { serve(); });
-    }
-    void serve() {
-        for (;;) {
-            const UniqueFd client(::accept(listener_.get(), nullptr, nullptr));
-            if (!client) return;
-            char question[4096];
-            if (::recv(client.get(), question, sizeof question, 0) > 0) say(client);
-        }
-    }
-    void say(const UniqueFd& client) {
-        const auto step = pause_ > 0ms ? 1 : answer_.size();
-        for (std::size_t at = 0; at < answer_.size() && !ending_; at += step) {
-            if (::send(client.get(), answer_.data() + at, std::min(step, answer_.size() - at), MSG_NOSIGNAL) < 0) return;
-            std::this_thread::sleep_for(pause_);
-        }
-    }
-
-    const std::string answer_;
-    const std::chrono::milliseconds pause_;
-    std::atomic<bool> ending_ = false;
-    UniqueFd listener_;
-    std::thread thread_;
-};
+// Says the same to whatever comes.
+FakeMemcached::Answer always(FakeMemcached::Reply reply) {
+    return [reply = std::move(reply)](std::string_view) { return reply; };
+}
 
 }  // namespace
 
@@ -351,7 +298,7 @@ BOOST_AUTO_TEST_CASE(a_server_that_talks_nonsense_is_absent) {
                                    std::string(300, 'V') + "\r\n",
                                    noise};
     for (const auto& answer : answers) BOOST_TEST_CONTEXT(answer.substr(0, 60)) {
-            const FakeServer server(folder / "m", answer);
+            const FakeMemcached server(folder / "m", always({.bytes = answer, .close = true}));
             Memcached memcached({"unix:" + (folder / "m").string()}, 300ms);
             BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 5s));
             memcached.remove("key");
@@ -361,13 +308,282 @@ BOOST_AUTO_TEST_CASE(a_server_that_talks_nonsense_is_absent) {
 
 BOOST_AUTO_TEST_CASE(a_server_that_drips_is_left_alone_after_one_operation) {
     const TemporaryFolder folder;
-    const FakeServer server(folder / "m", "VALUE key 0 20\r\n01234567890123456789\r\nEND\r\n", 20ms);
+    const FakeMemcached server(folder / "m", always({.bytes = "VALUE key 0 20\r\n01234567890123456789\r\nEND\r\n", .pause = 20ms}));
     Memcached memcached({"unix:" + (folder / "m").string()}, 100ms);
     (void)memcached.get("key");
     BOOST_TEST((least_time(5, [&] {
                     for (int i = 0; i < 100; ++i) BOOST_TEST(!memcached.get("key"));
                 }) < 100ms));
 }
+
+BOOST_AUTO_TEST_SUITE(hostile)
+
+struct Operation {
+    const char* name;
+    std::function<bool(Memcached&)> succeeds;
+};
+const Operation kOperations[] = {
+    {"get", [](Memcached& memcached) { return memcached.get("key").has_value(); }},
+    {"set", [](Memcached& memcached) { return memcached.set("key", "value", 60s); }},
+    {"remove", [](Memcached& memcached) { return memcached.remove("key"); }},
+    {"stats", [](Memcached& memcached) { return memcached.stats()[0].reachable; }},
+};
+
+// What a test wants to say over each kind of socket.
+void on_both_sockets(const FakeMemcached::Answer& answer, const std::function<void(const FakeMemcached&)>& test) {
+    const TemporaryFolder folder;
+    BOOST_TEST_CONTEXT("unix socket") test(FakeMemcached(folder / "m", answer));
+    BOOST_TEST_CONTEXT("TCP") test(FakeMemcached(free_port(), answer));
+}
+
+std::vector<std::string> wrong_words() {
+    std::vector<std::string> words;
+    for (const auto* line : {"END",
+                             "OK",
+                             "STORED",
+                             "NOT_STORED",
+                             "EXISTS",
+                             "DELETED",
+                             "NOT_FOUND",
+                             "TOUCHED",
+                             "VERSION",
+                             "VERSION ",
+                             "VERSION 1",
+                             "VERSION 1.6.18",
+                             "VERSION x.y.z",
+                             "VERSION 1.6.99999999999999999999",
+                             "5",
+                             "99999999999999999999999",
+                             "220 mail ESMTP",
+                             "ITEM key [3 b; 0 s]",
+                             "STAT",
+                             "STAT ",
+                             "STAT pid",
+                             "STAT pid 1",
+                             "VALUE",
+                             "VALUE ",
+                             "VALUE key",
+                             "VALUE key 0",
+                             "VALUE key 0 3",
+                             "VALUE key 0 -1",
+                             "VALUE key -1 3",
+                             "VALUE key 0 18446744073709551615",
+                             "VALUE key 0 18446744073709551614",
+                             "VALUE key 0 9223372036854775807",
+                             "VALUE key 0 4294967296",
+                             "VALUE key 0 1000000000",
+                             "VALUE key 0 3 ",
+                             "VALUE other 0 3",
+                             "VALUE ke 0 3",
+                             "VALUE keys 0 3",
+                             "VALUE  key 0 3",
+                             "ERROR",
+                             "CLIENT_ERROR",
+                             "SERVER_ERROR",
+                             "CLIENT_ERROR no",
+                             "SERVER_ERROR no",
+                             "HD",
+                             "EN",
+                             "VA 3",
+                             "",
+                             " ",
+                             "\t"}) {
+        words.push_back(std::string(line) + "\r\n");
+        words.push_back(std::string(line) + "\r\nabc\r\nEND\r\n");
+        words.push_back(std::string(line) + "\n");
+        words.push_back(line);
+    }
+    for (const auto* begin : {"VALUE ", "STAT ", "VERSION ", "SERVER_ERROR ", "CLIENT_ERROR ", "", "STORED", "END", "STAT pid "})
+        for (const std::size_t size : {240u, 251u, 255u, 300u, 341u, 343u, 349u, 350u, 351u, 8190u, 8196u, 8197u, 100'000u}) {
+            words.push_back(begin + std::string(size, 'k') + " 0 3\r\nabc\r\nEND\r\n");
+            words.push_back(begin + std::string(size, 'k'));
+        }
+    words.push_back("VALUE key 0 3\r\nabc\r\nEND\r\nEND\r\n");
+    words.push_back("VALUE key 0 3\r\nabc\r\nVALUE key 0 3\r\nabd\r\nEND\r\n");
+    words.push_back("VALUE key 0 3\r\nabcEND\r\n");
+    words.push_back("VALUE key 0 3\r\nabc\r\nENDE\r\n");
+    words.push_back("VALUE key 0 3\r\nabc\r\nSERVER_ERROR\r\n");
+    words.push_back(std::string("VALUE k\0y 0 3\r\nabc\r\nEND\r\n", 26));
+    for (int byte = 0; byte < 256; ++byte) words.emplace_back(200, static_cast<char>(byte));
+    return words;
+}
+
+bool is_right(std::string_view word, std::string_view operation) {
+    if (operation == "get") return word == "VALUE key 0 3\r\nabc\r\nEND\r\n";
+    if (operation == "set") return word == "STORED\r\n";
+    return operation == "remove" && word == "DELETED\r\n";
+}
+
+BOOST_AUTO_TEST_CASE(no_word_ends_the_process_or_is_taken_for_another) {
+    for (const auto& word : wrong_words())
+        on_both_sockets(always({.bytes = word, .close = true}), [&](const FakeMemcached& server) {
+            for (const auto& operation : kOperations) BOOST_TEST_CONTEXT(operation.name << " answered by " << word.substr(0, 60)) {
+                    Memcached memcached({server.address()}, kPatient);
+                    BOOST_TEST(operation.succeeds(memcached) == is_right(word, operation.name));
+                }
+        });
+}
+
+// Right for one operation, wrong for the other three, and the connection stays open.
+BOOST_AUTO_TEST_CASE(a_wrong_word_is_a_miss_and_one_line_of_the_log) {
+    const TemporaryFolder folder;
+    for (const auto* word :
+         {"DELETED\r\n", "OK\r\n", "VERSION 1.6.18\r\n", "5\r\n", "220 mail ESMTP\r\n", "VALUE other 0 3\r\nabc\r\nEND\r\n"})
+        for (const auto& operation : kOperations) BOOST_TEST_CONTEXT(operation.name << " answered by " << word) {
+                if (std::string_view(operation.name) == "stats" || is_right(word, operation.name)) continue;
+                const auto file = folder / "log" / "recto.log";
+                std::filesystem::remove(file);
+                const LogSession log(log_to({.file = file}));
+                const FakeMemcached server(folder / "m", always({.bytes = word}));
+                Memcached memcached({server.address()}, kPatient);
+                for (int i = 0; i < 10; ++i) BOOST_TEST(!operation.succeeds(memcached));
+                const auto lines = read_file(file);
+                BOOST_TEST(count(lines, "cache.down") == 1);
+                BOOST_TEST(lines.find("sent something that is no reply to what it was asked") != std::string::npos);
+                BOOST_TEST(server.connections() == 1);
+            }
+}
+
+// Each request is answered by the reply to the one before, as after a reply too many.
+BOOST_AUTO_TEST_CASE(after_a_wrong_word_the_next_reply_is_not_mistaken_for_another_s) {
+    const auto own = [](std::string_view request) {  // with a word too many
+        const auto key = request.substr(4, request.find_first_of(" \r", 4) - 4);
+        if (request.starts_with("get")) return "VALUE " + std::string(key) + " 0 3\r\nold\r\nEND\r\n";
+        return std::string(request.starts_with("set") ? "STORED\r\n" : "DELETED\r\n");
+    };
+    for (const auto* too_many : {"END\r\n", "STORED\r\n", "DELETED\r\n", "VALUE b 0 3\r\nbad\r\nEND\r\n", "x"})
+        on_both_sockets([&](std::string_view request) { return FakeMemcached::Reply{.bytes = own(request) + too_many}; },
+                        [&](const FakeMemcached& server) {
+                            Memcached memcached({server.address()}, kPatient, {}, 1ms);
+                            for (int i = 0; i < 5; ++i)
+                                for (const auto* key : {"a", "b", "c"}) {
+                                    BOOST_TEST(text(memcached.get(key)) == "(absent)");
+                                    std::this_thread::sleep_for(2ms);  // it is asked again after 1 ms
+                                    BOOST_TEST(!memcached.set(key, "value", 60s));
+                                    std::this_thread::sleep_for(2ms);
+                                }
+                            BOOST_TEST(server.connections() >= 20);
+                        });
+}
+
+// The word too many comes when the reply has been taken: it lies in the idle connection.
+BOOST_AUTO_TEST_CASE(what_comes_unasked_ends_an_idle_connection) {
+    on_both_sockets(
+        [](std::string_view request) {
+            if (request.starts_with("set")) return FakeMemcached::Reply{.bytes = "STORED\r\nEND\r\n", .pause = 30ms, .piece = 8};
+            return FakeMemcached::Reply{.bytes = "VALUE key 0 3\r\nabc\r\nEND\r\n"};
+        },
+        [](const FakeMemcached& server) {
+            Memcached memcached({server.address()}, kPatient, {}, 1ms);
+            BOOST_TEST(memcached.set("key", "value", 60s));
+            std::this_thread::sleep_for(500ms);
+            // Never the miss that lies there. It is told as a fault, and the next one has a new connection.
+            BOOST_TEST(text(memcached.get("key")) == "(absent)");
+            BOOST_TEST(server.connections() == 1);
+            BOOST_TEST(eventually([&] { return text(memcached.get("key")) == "abc"; }));
+            BOOST_TEST(server.connections() == 2);
+        });
+}
+
+BOOST_AUTO_TEST_CASE(a_server_that_drips_stalls_or_never_ends_costs_one_timeout) {
+    std::string statistics;
+    for (int i = 0; i < 3000; ++i) statistics += "STAT name" + std::to_string(i) + " 1\r\n";
+    const std::pair<const char*, std::string> replies[] = {{"a value", "VALUE key 0 100000\r\n" + std::string(100'000, 'v')},
+                                                           {"a line", std::string(100'000, 'S')},
+                                                           {"statistics", statistics},
+                                                           {"an error", "SERVER_ERROR " + std::string(100'000, 'e')}};
+    for (const auto& [what, bytes] : replies)
+        for (const auto pause : {20ms, 49ms, 0ms})
+            on_both_sockets(
+                [&](std::string_view) {
+                    return pause > 0ms ? FakeMemcached::Reply{.bytes = bytes, .pause = pause} : FakeMemcached::Reply{.bytes = ""};
+                },
+                [&](const FakeMemcached& server) {
+                    for (const auto& operation : kOperations)
+                        BOOST_TEST_CONTEXT(operation.name << " answered by " << what << " each " << pause.count() << " ms") {
+                            std::optional<Memcached> memcached(std::in_place, std::vector{server.address()}, 50ms);
+                            const auto took = time_of([&] { BOOST_TEST(!operation.succeeds(*memcached)); });
+                            BOOST_TEST((took < 500ms));
+                            BOOST_TEST((time_of([&] { memcached.reset(); }) < 500ms));  // closing doesn't wait either
+                        }
+                });
+}
+
+// A value of a gigabyte that comes as fast as it can: nothing is ever waited for.
+BOOST_AUTO_TEST_CASE(the_deadline_holds_for_a_server_that_is_fast_too) {
+    on_both_sockets(
+        [](std::string_view) {
+            return FakeMemcached::Reply{.bytes = "VALUE key 0 1000000000\r\n" + std::string(1'000'000, 'v'), .close = true, .times = 2'000};
+        },
+        [](const FakeMemcached& server) {
+            Memcached memcached({server.address()}, 20ms);
+            BOOST_TEST((time_of([&] { BOOST_TEST(!memcached.get("key")); }) < 400ms));
+        });
+}
+
+// It takes what it is sent slower than it is sent.
+BOOST_AUTO_TEST_CASE(a_server_that_takes_nothing_costs_one_timeout) {
+    std::atomic<bool> ending = false;
+    on_both_sockets(
+        [&](std::string_view) {
+            while (!ending) std::this_thread::sleep_for(1ms);
+            return FakeMemcached::Reply{.bytes = "", .close = true};
+        },
+        [&](const FakeMemcached& server) {
+            ending = false;
+            Memcached memcached({server.address()}, 50ms);
+            BOOST_TEST((time_of([&] { BOOST_TEST(!memcached.set("key", std::string(50'000'000, 'x'), 60s)); }) < 1s));
+            ending = true;
+        });
+}
+
+BOOST_AUTO_TEST_CASE(a_reply_in_pieces_is_the_reply) {
+    std::string big = "VALUE key 0 50000\r\n" + std::string(50'000, 'v') + "\r\nEND\r\n";
+    const auto in_pieces = [](std::string bytes, std::size_t piece) {
+        return FakeMemcached::Reply{.bytes = std::move(bytes), .pause = 1ms, .piece = piece};
+    };
+    on_both_sockets(
+        [&](std::string_view request) {
+            if (request.starts_with("get key")) return in_pieces(big, 1000);
+            if (request.starts_with("get")) return in_pieces("VALUE small 0 12\r\n\r\nEND\r\nEND\r\n\r\nEND\r\n", 1);
+            if (request.starts_with("set")) return in_pieces("STORED\r\n", 1);
+            if (request.starts_with("delete")) return in_pieces("NOT_FOUND\r\n", 1);
+            if (request.starts_with("version")) return in_pieces("VERSION 1.6.18\r\n", 1);
+            return in_pieces("STAT pid 7\r\nSTAT version 1.6.18 (custom build)\r\nSTAT empty \r\nEND\r\n", 1);
+        },
+        [](const FakeMemcached& server) {
+            Memcached memcached({server.address()}, kPatient);
+            for (int i = 0; i < 2; ++i) {
+                BOOST_TEST((text(memcached.get("key")) == std::string(50'000, 'v')));
+                BOOST_TEST(text(memcached.get("small")) == "\r\nEND\r\nEND\r\n");
+                BOOST_TEST(memcached.set("key", "value", 60s));
+                BOOST_TEST(!memcached.remove("key"));
+            }
+            BOOST_TEST(server.connections() == 1);
+            const auto stats = memcached.stats()[0];
+            BOOST_TEST(stats.reachable);
+            BOOST_REQUIRE(stats.values.size() == 3u);
+            BOOST_TEST(stats.values[0].first == "pid");
+            BOOST_TEST(stats.values[0].second == "7");
+        });
+}
+
+BOOST_AUTO_TEST_CASE(any_reply_is_a_miss_or_what_was_sent) {
+    BOOST_TEST(replay(LLVMFuzzerTestOneInput, "tests/fuzz/seeds/memcached", 2'000) > 2'000u);
+}
+
+BOOST_AUTO_TEST_CASE(errors_that_memcached_names_are_misses_of_a_server_that_is_up) {
+    const TemporaryFolder folder;
+    const LogSession log(log_to({.file = folder / "log" / "recto.log"}));
+    for (const auto* word : {"SERVER_ERROR out of memory storing object\r\n", "CLIENT_ERROR bad data chunk\r\n"}) {
+        const FakeMemcached server(folder / "m", always({.bytes = word}));
+        Memcached memcached({server.address()}, kPatient);
+        for (const auto& operation : kOperations) BOOST_TEST(!operation.succeeds(memcached));
+    }
+    BOOST_TEST(count(read_file(folder / "log" / "recto.log"), "cache.down") == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_CASE(statistics_come_under_memcacheds_own_names) {
     const TemporaryFolder folder;
@@ -526,12 +742,72 @@ BOOST_AUTO_TEST_CASE(nonsense_during_and_after_the_log_in_is_absence) {
     };
     const auto port = free_port();
     for (const auto& [what, answer] : answers) BOOST_TEST_CONTEXT(what) {
-            const FakeServer server(port, answer);
+            const FakeMemcached server(port, always({.bytes = answer, .close = true}));
             Memcached memcached({"127.0.0.1:" + std::to_string(port)}, 300ms, {"recto", "hunter2"});
             BOOST_TEST((time_of([&] { BOOST_TEST(text(memcached.get("key")) == "(absent)"); }) < 5s));
             memcached.remove("key");
             BOOST_TEST(text(memcached.get("key")) == "(absent)");
         }
+}
+
+// Header fields that libmemcached believes: a version of more than 32 bytes, a key of more than 251, a key longer than all.
+BOOST_AUTO_TEST_CASE(no_packet_ends_the_process_or_is_taken_for_another) {
+    constexpr char kList = 0x20, kLogIn = 0x21, kGet = 0x0d, kNoop = 0x0a, kVersion = 0x0b, kStat = 0x10;
+    const auto mechanisms = binary_answer(kList, 0, "", "PLAIN");
+    const auto log_in = binary_answer(kLogIn, 0, "", "Authenticated");
+    std::vector<std::string> packets{
+        binary_answer(kVersion, 0, "", std::string(5000, '9')),
+        binary_answer(kVersion, 0, "", "1"),
+        binary_answer(kGet, 0, std::string(60'000, 'k'), "abc"),
+        binary_answer(kGet, 0, std::string(252, 'k'), "abc"),
+        binary_answer(kGet, 0, "key", "", 1),
+        binary_answer(kGet, 0, "key", "", 0x7fffffff),
+        binary_answer(kGet, 0, "key", "", -2),
+        binary_answer(kStat, 0, std::string(300, 's'), "", 10),
+        binary_answer(kStat, 0, std::string(60'000, 's'), "1"),
+        binary_answer(kStat, 0, "", std::string(345, 's')),
+        binary_answer(kNoop, 0, "", "body"),
+        binary_answer(kNoop, 0x21, ""),
+        "\x80" + std::string(60, '\0'),
+        "STORED\r\n",
+    };
+    for (int opcode = 0; opcode < 0x30; ++opcode)
+        for (const int status : {0, 1, 0x20, 0x21, 0x81, 0xffff})
+            for (const std::size_t size : {0u, 40u})
+                packets.push_back(binary_answer(static_cast<char>(opcode), status, "", std::string(size, 'x')));
+    std::atomic<int> logged_in = 0;
+    std::string packet;  // changed while no connection is open
+    const FakeMemcached server(free_port(), [&](std::string_view request) {
+        FakeMemcached::Reply reply{.bytes = packet, .close = true};
+        if (request.size() > 1 && request[1] == kList && logged_in > 0) reply = {.bytes = mechanisms};
+        if (request.size() > 1 && request[1] == kLogIn && logged_in > 1) reply = {.bytes = log_in};
+        return reply;
+    });
+    for (int step = 0; step <= 2; ++step)
+        for (std::size_t i = 0; i < packets.size(); ++i) {
+            if (i > 14 && i % 3 != static_cast<std::size_t>(step)) continue;  // each of the many at one step
+            packet = packets[i];
+            logged_in = step;
+            for (const auto& operation : hostile::kOperations)
+                BOOST_TEST_CONTEXT(operation.name << " at step " << step << ", packet " << i) {
+                    Memcached memcached({server.address()}, kPatient, {"recto", "hunter2"});
+                    const bool is_right = step == 2 && packet.size() == 24 && packet[7] == 0 &&
+                                          ((std::string_view(operation.name) == "set" && packet[1] == 1) ||
+                                           (std::string_view(operation.name) == "remove" && packet[1] == 4));
+                    BOOST_TEST(operation.succeeds(memcached) == is_right);
+                }
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_log_in_that_drips_costs_one_timeout) {
+    const auto mechanisms = binary_answer(0x20, 0, "", "PLAIN" + std::string(900, ' '));
+    for (const auto& bytes : {mechanisms, binary_answer(0x20, 0x81, "", std::string(1000, 'e'), 1'000'000'000)}) {
+        const FakeMemcached server(free_port(), always({.bytes = bytes, .pause = 20ms}));
+        for (const auto& operation : hostile::kOperations) BOOST_TEST_CONTEXT(operation.name) {
+                Memcached memcached({server.address()}, 50ms, {"recto", "hunter2"});
+                BOOST_TEST((time_of([&] { BOOST_TEST(!operation.succeeds(memcached)); }) < 500ms));
+            }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_unix_socket_knows_no_users) {
