@@ -298,7 +298,7 @@ private:
         json::monotonic_resource resource(memory.data(), memory.size());
         json::object data(&resource);
         data.reserve(route_->view->parameters.size() + 2);
-        for (const auto name : route_->view->parameters)
+        for (const std::string_view name : route_->view->parameters)
             if (const auto value = view_request_->parameter(name)) data[name] = *value;
         data["status"] = response.status;
         if (is_cached_) data["cache"] = is_hit_ ? "hit" : is_collapsed_ ? "collapsed" : "miss";

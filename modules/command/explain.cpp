@@ -36,7 +36,7 @@ std::string or_none(const std::string& text) { return text.empty() ? "none" : te
 std::string parameters_of(const ViewAddress& address) {
     const ViewRequest request(*address.view, address.query);
     std::vector<std::string> given;
-    for (const auto name : address.view->parameters)
+    for (const std::string_view name : address.view->parameters)
         if (const auto value = request.parameter(name)) given.push_back(std::string(name) + '=' + std::string(*value));
     return or_none(join(given, ", "));
 }

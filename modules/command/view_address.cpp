@@ -23,7 +23,7 @@ std::vector<std::string> ViewAddress::ignored_parameters() const {
     std::vector<std::string> ignored;
     for (const auto& pair : split_list(query, '&')) {
         const auto name = pair.substr(0, pair.find('='));
-        if (std::ranges::find(view->parameters, name) == view->parameters.end()) ignored.push_back(name);
+        if (std::ranges::find(view->parameters, name, &QueryParameter::name) == view->parameters.end()) ignored.push_back(name);
     }
     return ignored;
 }

@@ -5,6 +5,7 @@
 
 #include "site/negotiation.hpp"
 #include "util/text.hpp"
+#include "util/units.hpp"
 
 namespace recto {
 namespace {
@@ -30,6 +31,13 @@ std::string percent_decode(std::string_view text) {
         }
     }
     return out;
+}
+
+// One spelling for all that mean the same.
+std::string normalized(std::string value, ParameterType type) {
+    if (type == ParameterType::text) return value;
+    const auto number = parse_integer(value);
+    return number ? std::to_string(*number) : value;
 }
 
 std::optional<std::string_view> find_header(ViewRequest::Headers headers, std::string_view name) {
@@ -74,10 +82,10 @@ void ViewRequest::take_parameters(std::string_view query) {
         query.remove_prefix(std::min(end + 1, query.size()));
 
         const auto equals = std::min(pair.find('='), pair.size());
-        const auto declared = std::ranges::find(view_.parameters, percent_decode(pair.substr(0, equals)));
+        const auto declared = std::ranges::find(view_.parameters, percent_decode(pair.substr(0, equals)), &QueryParameter::name);
         if (declared == view_.parameters.end()) continue;
         const auto index = static_cast<std::size_t>(declared - view_.parameters.begin());
-        parameters_[index] = percent_decode(pair.substr(std::min(equals + 1, pair.size())));
+        parameters_[index] = normalized(percent_decode(pair.substr(std::min(equals + 1, pair.size()))), declared->type);
     }
 }
 
@@ -103,7 +111,7 @@ void ViewRequest::take_cookies(Headers headers) {
 }
 
 std::optional<std::string_view> ViewRequest::parameter(std::string_view name) const {
-    return find_value(view_.parameters, parameters_, std::identity(), name);
+    return find_value(view_.parameters, parameters_, &QueryParameter::name, name);
 }
 std::optional<std::string_view> ViewRequest::header(std::string_view name) const {
     return find_value(view_.headers, headers_, &VaryHeader::name, name);
@@ -118,7 +126,7 @@ std::string ViewRequest::cache_key() const {
     key.reserve(kUsualKey);
     key += "view:";
     key += view_.name;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) append(key, view_.parameters[i], parameters_[i]);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) append(key, view_.parameters[i].name, parameters_[i]);
     for (std::size_t i = 0; i < headers_.size(); ++i) append(key, view_.headers[i].name, headers_[i]);
     for (std::size_t i = 0; i < cookies_.size(); ++i) append(key, view_.cookies[i], cookies_[i]);
     if (view_.audience == Audience::each_user) append(key, "user", user_ ? Value(std::to_string(*user_)) : Value());

@@ -29,7 +29,7 @@ public:
     // The user counts for views that answer each user otherwise.
     ViewRequest(const View& view, std::string_view query, Headers headers = {}, std::optional<std::int64_t> user = {});
 
-    [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;  // decoded
+    [[nodiscard]] std::optional<std::string_view> parameter(std::string_view name) const;  // decoded; an integer normalised
     [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;     // narrowed to the view's choices
     [[nodiscard]] std::optional<std::string_view> cookie(std::string_view name) const;
     [[nodiscard]] std::optional<std::int64_t> user() const { return user_; }

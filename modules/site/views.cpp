@@ -13,7 +13,7 @@ const std::vector<View>& all_views() {
         {.name = "blogs.by_author",
          .methods = {"GET"},
          .path = "/api/blogs",
-         .parameters = {"author_id"},
+         .parameters = {{"author_id", ParameterType::integer}},
          .event = "get_blogs_by_author",
          .audience = Audience::everyone,
          .cache = 10min,

@@ -33,14 +33,29 @@ struct VaryHeader {
     std::vector<std::string_view> choices = {};
 };
 
+enum class ParameterType {
+    text,
+    integer,  // `007` and `7` mean the same: the view sees, and the cache key has, `7`; what is no whole number stays as it is
+};
+
+// A parameter of the query that the view looks at. A name alone is a text.
+struct QueryParameter {
+    constexpr QueryParameter(const char* its_name, ParameterType its_type = ParameterType::text) : name(its_name), type(its_type) {}
+
+    std::string_view name;
+    ParameterType type;
+
+    constexpr operator std::string_view() const { return name; }
+};
+
 struct View {
     std::string_view name;
-    std::vector<std::string_view> methods;          // HEAD comes with GET, OPTIONS with everything
-    std::string_view path;                          // with or without a slash at its end
-    std::vector<std::string_view> parameters = {};  // of the query; others reach neither the view nor its cache key
-    std::vector<VaryHeader> headers = {};           // the same for headers
-    std::vector<std::string_view> cookies = {};     // and for cookies
-    std::string_view event;                         // logged once an answer; empty: none
+    std::vector<std::string_view> methods;        // HEAD comes with GET, OPTIONS with everything
+    std::string_view path;                        // with or without a slash at its end
+    std::vector<QueryParameter> parameters = {};  // others reach neither the view nor its cache key
+    std::vector<VaryHeader> headers = {};         // the same for headers
+    std::vector<std::string_view> cookies = {};   // and for cookies
+    std::string_view event;                       // logged once an answer; empty: none
     Audience audience = Audience::anonymous;
     std::chrono::milliseconds cache{0};      // 0: not cached
     std::vector<std::string> throttle = {};  // scopes

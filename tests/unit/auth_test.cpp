@@ -3,7 +3,12 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <random>
+
 #include "tests/support/opened_store.hpp"
+#include "tests/support/service.hpp"
+#include "util/crypto.hpp"
+#include "util/text.hpp"
 
 using namespace recto;
 
@@ -23,13 +28,78 @@ struct OpenedAuth : OpenedStore {
 
 BOOST_AUTO_TEST_CASE(an_authorization_header_is_read_as_drf_reads_it) {
     const auto token_of = [](std::string_view header) { return Auth::token_of(header); };
-    for (const auto* header : {"Token abc", "token abc", "TOKEN  abc", " Token abc "})
+    for (const auto* header : {"Token abc", "token abc", "TOKEN  abc", " Token abc ", "Token\tabc", "\ttOkEn \v\f abc\r\n"})
         BOOST_TEST_CONTEXT(header) BOOST_TEST(token_of(header).value().value() == "abc");
-    for (const auto* header : {"", "Basic abc", "Bearer abc", "Tokenabc"})
+    for (const auto* header : {"", " ", "\t", "Basic abc", "Bearer abc", "Tokenabc", "Token,abc",
+                               "Token\xc2\xa0"
+                               "abc",
+                               "Token\x1f"
+                               "abc"})
         BOOST_TEST_CONTEXT(header) BOOST_TEST(!token_of(header).value().has_value());
     BOOST_TEST(token_of("Token").error() == "Invalid token header. No credentials provided.");
-    BOOST_TEST(token_of("Token a b").error() == "Invalid token header. Token string should not contain spaces.");
+    BOOST_TEST(token_of("token\t").error() == "Invalid token header. No credentials provided.");
+    for (const auto* header : {"Token a b", "Token a\tb", "Token\ta\vb", "Token a b c", "Token a \xff"})
+        BOOST_TEST_CONTEXT(header) BOOST_TEST(token_of(header).error() == "Invalid token header. Token string should not contain spaces.");
     BOOST_TEST(token_of("Token \xff").error() == "Invalid token header. Token string should not contain invalid characters.");
+}
+
+namespace {
+
+std::string hex_of(std::string_view text) { return hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}); }
+
+}  // namespace
+
+// What is made of pieces that mean something, in any order.
+BOOST_AUTO_TEST_CASE(any_authorization_header_means_what_it_means_to_drf) {
+    const std::vector<std::string> pieces{"Token",
+                                          "token",
+                                          "TOKEN",
+                                          "Basic",
+                                          "abc",
+                                          "0123456789abcdef",
+                                          " ",
+                                          "  ",
+                                          "\t",
+                                          "\n",
+                                          "\v",
+                                          "\f",
+                                          "\r",
+                                          ",",
+                                          "\xff",
+                                          "\xc3\xa9",
+                                          "\xed\xa0\x80",
+                                          "\xc0\x80",
+                                          "\xc2\xa0",
+                                          "\x1c",
+                                          std::string(1, '\0')};
+    std::mt19937 random(24);
+    std::string headers, ours;
+    for (int i = 0; i < 3000; ++i) {
+        std::string header = random() % 3 == 0 ? "" : "Token";
+        for (auto count = random() % 6; count > 0; --count) header += pieces[random() % pieces.size()];
+        headers += hex_of(header) + '\n';
+        const auto token = Auth::token_of(header);
+        ours += !token ? token.error() : !*token ? "anonymous" : "token " + hex_of(**token);
+        ours += '\n';
+    }
+    const auto theirs = done(run_command({"/usr/bin/python3", "tests/support/drf_token.py"}, headers));
+    BOOST_TEST(split_list(theirs, '\n') == split_list(ours, '\n'), boost::test_tools::per_element());
+    for (const auto* outcome : {"anonymous", "token 616263", "No credentials", "contain spaces", "invalid characters"})
+        BOOST_TEST_CONTEXT(outcome) BOOST_TEST(ours.find(outcome) != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_token_with_any_one_digit_changed_is_wrong, OpenedAuth) {
+    const auto token = token_for("ada");
+    BOOST_TEST(auth.user_of(token).value() > 0);
+    for (std::size_t i = 0; i < token.size(); ++i) BOOST_TEST_CONTEXT(i) {
+            auto other = token;
+            other[i] = other[i] == '0' ? '1' : '0';
+            BOOST_TEST(auth.user_of(other).error() == "Invalid token.");
+            BOOST_TEST(!auth.user_in_memory(other).has_value());
+        }
+    for (const auto& other : {token.substr(0, 39), token.substr(1), token + '0', token + ' ', std::string()})
+        BOOST_TEST_CONTEXT(other) BOOST_TEST(auth.user_of(other).error() == "Invalid token.");
+    BOOST_TEST(auth.user_of(token).value() > 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_token_stands_for_its_user, OpenedAuth) {

@@ -70,6 +70,29 @@ BOOST_AUTO_TEST_CASE(rule_12_queries_that_mean_the_same_have_one_cache_key) {
     BOOST_TEST(key("author_id=") != key(""));
 }
 
+BOOST_AUTO_TEST_CASE(rule_12_an_integer_has_one_spelling_in_the_key_and_for_the_view) {
+    const View view{
+        .name = "page", .methods = {"GET"}, .path = "/page", .parameters = {{"n", ParameterType::integer}, "text"}, .event = ""};
+    const auto key = [&](std::string_view query) { return ViewRequest(view, query).cache_key(); };
+    const std::pair<const char*, std::vector<std::string>> table[] = {
+        {"n=7", {"n=07", "n=007", "n=%30%37", "n=1&n=07", "n=0000000000000000000000000007"}},
+        {"n=0", {"n=-0", "n=00", "n=-000", "n=%2D0"}},
+        {"n=-7", {"n=-07"}},
+        {"n=9223372036854775807", {"n=09223372036854775807"}},
+        {"n=-9223372036854775808", {"n=-0009223372036854775808"}}};
+    for (const auto& [query, others] : table)
+        for (const auto& other : others) BOOST_TEST_CONTEXT(other) {
+                BOOST_TEST(key(other) == key(query));
+                BOOST_TEST(*ViewRequest(view, other).parameter("n") == std::string(query).substr(2));
+            }
+    for (const auto* other :
+         {"n=", "n=+7", "n=%2B7", "n=7+", "n=7.0", "n=7e0", "n=0x7", "n=--7", "n=-", "n=7a", "n=9223372036854775808", "n=70"})
+        BOOST_TEST_CONTEXT(other) BOOST_TEST(key(other) != key("n=7"));
+    BOOST_TEST(*ViewRequest(view, "n=+7").parameter("n") == " 7");  // for the view to refuse
+    BOOST_TEST(key("text=07") != key("text=7"));
+    BOOST_TEST(*ViewRequest(view, "text=07").parameter("text") == "07");
+}
+
 BOOST_AUTO_TEST_CASE(percent_signs_are_decoded_and_a_lone_one_stands_for_itself) {
     const auto& view = *find_view("/api/blogs");
     const std::pair<const char*, std::string> table[] = {{"author_id=a%20b+c", "a b c"},
