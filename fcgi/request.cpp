@@ -57,6 +57,8 @@ void RequestMaker::take(std::string_view name, std::string_view value) {
         request_.address = known_address(value);
     } else if (name == "REQUEST_ID") {
         if (is_request_id(value)) request_.request_id = value;
+    } else if (name == "REQUEST_SENT") {
+        request_.sent_at = value;
     } else if (name == "CONTENT_TYPE" && !value.empty()) {  // CGI says "none" with an empty one
         take_header("content-type", value);
     }

@@ -22,6 +22,7 @@ struct Request {
     std::string query;       // QUERY_STRING, not decoded
     std::string address;     // REMOTE_ADDR; "local" without one (the command line), "unknown" when it is empty or `unix:`
     std::string request_id;  // REQUEST_ID, set by nginx; empty when absent or not 32 hexadecimal digits
+    std::string sent_at;     // REQUEST_SENT: when nginx handed it on, its $msec
     std::string body;
 
     // From HTTP_* and CONTENT_TYPE: names in lower case with dashes, each once; several values are joined by ", ", of cookies by "; ".

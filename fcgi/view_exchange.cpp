@@ -285,11 +285,26 @@ private:
         return response;
     }
 
+    // Slow for its client is also what waited for a worker to read it.
     void report_if_slow(int status) {
-        const auto slow = site_.config.log_slow;
+        const std::chrono::microseconds slow = site_.config.log_slow;
         context_.times.enter(Phase::write);
-        if (slow == 0ms || context_.times.total() < slow || !log_enabled(Level::warning, kRequestLogger)) return;
-        log_event("request.slow", slow_request_data(context_, request_.method, status), kRequestLogger, Level::warning);
+        if (slow == 0us) return;
+        const auto waited = request_.sent_at.empty() ? std::nullopt : time_waited(request_.sent_at, time_of_arrival());
+        if (context_.times.total() + waited.value_or(0us) < slow || !log_enabled(Level::warning, kRequestLogger)) return;
+        log_event("request.slow",
+                  slow_request_data(context_, {.method = request_.method, .status = status, .parameters = parameters(), .waited = waited}),
+                  kRequestLogger, Level::warning);
+    }
+
+    [[nodiscard]] TimePoint time_of_arrival() const {
+        return time_now() - std::chrono::duration_cast<std::chrono::microseconds>(context_.times.total());
+    }
+
+    // Also of a request that didn't get as far as its view.
+    [[nodiscard]] json::object parameters() const {
+        if (route_ == nullptr) return {};
+        return logged_parameters(*route_->view, view_request_ ? *view_request_ : ViewRequest(*route_->view, request_.query));
     }
 
     // Its data is made on the stack as long as it fits: there is one for each answer.

@@ -17,12 +17,13 @@ Request from(std::vector<const char*> environment) {
 BOOST_AUTO_TEST_CASE(each_part_comes_from_its_variable) {
     const auto request = from({"REQUEST_METHOD=POST", "PATH_INFO=/api/blogs", "QUERY_STRING=author_id=12&x=%20", "REMOTE_ADDR=192.0.2.7",
                                "REQUEST_ID=0123456789abcdef0123456789ABCDEF", "CONTENT_TYPE=application/json", "HTTP_IF_NONE_MATCH=\"a=b\"",
-                               "SERVER_NAME=x", "no equals sign", "HTTP_X=", "FCGI_ROLE=RESPONDER"});
+                               "REQUEST_SENT=1764604171.123", "SERVER_NAME=x", "no equals sign", "HTTP_X=", "FCGI_ROLE=RESPONDER"});
     BOOST_TEST(request.method == "POST");
     BOOST_TEST(request.path == "/api/blogs");
     BOOST_TEST(request.query == "author_id=12&x=%20");
     BOOST_TEST(request.address == "192.0.2.7");
     BOOST_TEST(request.request_id == "0123456789abcdef0123456789ABCDEF");
+    BOOST_TEST(request.sent_at == "1764604171.123");
     BOOST_TEST(request.body.empty());
     BOOST_TEST(request.headers.size() == 3);
     BOOST_TEST(request.header("content-type").value() == "application/json");
