@@ -22,10 +22,11 @@ struct Change {
 struct ChangeSet {
     // The argument of changes_since: `changes` holds all of (since, seq]. Whoever forgets to set it is contradicted at once.
     std::uint64_t since = std::numeric_limits<std::uint64_t>::max();
-    std::uint64_t epoch = 0;  // never 0 in a database
-    std::uint64_t seq = 0;    // of the last change
-    std::uint64_t nonce = 0;  // random, renewed with each change: two histories never agree on seq and nonce
-    bool trusted = true;      // false: the triggers are not the expected ones, or another file lies there: changes may go unseen
+    std::uint64_t epoch = 0;    // never 0 in a database
+    std::uint64_t seq = 0;      // of the last change
+    std::uint64_t nonce = 0;    // random, renewed with each change: two histories never agree on seq and nonce
+    bool trusted = true;        // false: the triggers are not the expected ones, or another file lies there: changes may go unseen
+    bool schema_moved = false;  // since the epoch began: the triggers may have been others for a while, changes may have gone unseen
     std::vector<Change> changes;
 };
 
@@ -42,7 +43,8 @@ public:
     // The changes with a number greater than `seq`.
     [[nodiscard]] virtual ChangeSet changes_since(std::uint64_t seq) = 0;
 
-    // Writes new_epoch(expected) unless the epoch is no longer `expected`; says which it is now. The numbers go on.
+    // Writes new_epoch(expected) unless the epoch is no longer `expected`; says which it is now. The numbers go on. The schema counts as
+    // it is now.
     virtual std::uint64_t renew_epoch(std::uint64_t expected) = 0;
 };
 

@@ -11,8 +11,10 @@
 //           or replaced under running processes; after 2 s without a look at the database (the lease) nothing is fresh.
 //           Half a megabyte of shared memory; an earlier epoch's is free once each process has looked at the clock again.
 //           A file put in the place of the database (`mv`) is seen as soon: nothing is trusted until the old one is back.
-// Not seen: triggers switched off in a database shell; bytes of another database copied over this file's own (`cp`), if its numbers have
-//           gone past the synced seq within one poll. What `recto restore` writes has another epoch and is seen.
+//           Triggers that were dropped or replaced for a while are seen too, because that moves the schema's number: a new epoch begins.
+// Not seen: a shell's `.dbconfig enable_trigger off`, and PRAGMA writable_schema or schema_version used to put a changed schema back as it
+//           was; bytes of another file copied over the database (`cp`), which damages it. What `recto restore` writes has another epoch and
+//           is seen.
 #pragma once
 
 #include <chrono>

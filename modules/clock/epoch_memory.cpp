@@ -72,11 +72,12 @@ void EpochMemory::raise_to(const ChangeSet& set) {
 
 bool EpochMemory::is_contradicted_by(const ChangeSet& set) const {
     const auto known = mark.load(std::memory_order_acquire);
-    return set.epoch < epoch || set.seq < set.since || (seq_of(known) == static_cast<std::uint32_t>(set.seq) && known != mark_of(set));
+    return set.schema_moved || set.epoch < epoch || set.seq < set.since ||
+           (seq_of(known) == static_cast<std::uint32_t>(set.seq) && known != mark_of(set));
 }
 
 bool EpochMemory::is_exactly(const ChangeSet& set, std::uint64_t boot_now) const {
-    return boot == boot_now && state == usable && epoch == set.epoch && synced_seq == set.seq && mark == mark_of(set);
+    return boot == boot_now && state == usable && !set.schema_moved && epoch == set.epoch && synced_seq == set.seq && mark == mark_of(set);
 }
 
 }  // namespace recto

@@ -55,7 +55,8 @@ struct EpochMemory {
     // The slots first. synced_seq only if nothing is missing between it and the rows.
     void raise_to(const ChangeSet& set);
 
-    // The database is not the one that was synced: its epoch or its numbers went back, or one of them has another nonce.
+    // The database is not the one that was synced: its epoch or its numbers went back, or one of them has another nonce, or its schema
+    // moved.
     [[nodiscard]] bool is_contradicted_by(const ChangeSet& set) const;
 
     // Not a change more or less than what was synced in this boot.

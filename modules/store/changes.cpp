@@ -21,28 +21,23 @@ std::uint64_t to_unsigned(std::int64_t number) { return static_cast<std::uint64_
 
 }  // namespace
 
-bool TriggerCheck::passes(Connection& connection) {
-    const auto version = connection.integer("PRAGMA schema_version");
-    if (version != schema_version_) passes_ = triggers_of(connection) == expected_;
-    schema_version_ = version;
-    return passes_;
-}
-
-// Clock and changes in one statement: the same snapshot even where somebody calls this without a transaction.
-ChangeSet read_changes(Connection& connection, TriggerCheck& triggers, std::uint64_t since) {
+// Clock and changes in one statement: the same snapshot even where this is called without a transaction.
+ChangeSet read_changes(Connection& connection, const Triggers& expected, std::uint64_t since) {
     ChangeSet set;
     set.since = since;
-    set.trusted = triggers.passes(connection);
+    set.trusted = triggers_of(connection) == expected;
+    const auto schema_version = schema_version_of(connection);
     const std::array<Value, 1> values{to_signed(since)};
     auto rows = connection.query(
-        "SELECT clock.epoch, clock.seq, clock.nonce, change.tag, change.seq FROM clock LEFT JOIN change ON change.seq > ? WHERE clock.id = "
-        "1",
+        "SELECT clock.epoch, clock.seq, clock.nonce, change.tag, change.seq, clock.schema_version "
+        "FROM clock LEFT JOIN change ON change.seq > ? WHERE clock.id = 1",
         values);
     bool found = false;
     for (; rows.next(); found = true) {
         set.epoch = to_unsigned(rows.integer(0));
         set.seq = to_unsigned(rows.integer(1));
         set.nonce = to_unsigned(rows.integer(2));
+        set.schema_moved = rows.integer(5) != schema_version;
         if (auto tag = rows.maybe_text(3)) set.changes.push_back({std::move(*tag), to_unsigned(rows.integer(4))});
     }
     if (!found) connection.fail(SQLITE_CORRUPT, "the table clock has lost its row", "");
@@ -50,7 +45,7 @@ ChangeSet read_changes(Connection& connection, TriggerCheck& triggers, std::uint
 }
 
 SqliteChangeSource::SqliteChangeSource(const StoreOptions& options, Triggers expected)
-    : connection_(options.file, Connection::Mode::write, options.busy_timeout), triggers_(std::move(expected)) {}
+    : connection_(options.file, Connection::Mode::write, options.busy_timeout), expected_(std::move(expected)) {}
 
 bool SqliteChangeSource::moved() {
     const auto version = connection_.integer("PRAGMA data_version");
@@ -72,7 +67,7 @@ bool SqliteChangeSource::is_in_place() {
 
 ChangeSet SqliteChangeSource::changes_since(std::uint64_t seq) {
     Transaction snapshot(connection_, "BEGIN");
-    auto set = read_changes(connection_, triggers_, seq);
+    auto set = read_changes(connection_, expected_, seq);
     set.trusted = set.trusted && connection_.is_in_place();
     return set;
 }
@@ -82,8 +77,7 @@ std::uint64_t SqliteChangeSource::renew_epoch(std::uint64_t expected) {
     Transaction transaction(connection_, "BEGIN IMMEDIATE");
     const auto epoch = to_unsigned(connection_.integer("SELECT epoch FROM clock WHERE id = 1"));
     if (epoch != expected) return epoch;
-    const auto renewed = new_epoch(expected);
-    connection_.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{to_signed(renewed)});
+    const auto renewed = recto::renew_epoch(connection_);
     transaction.commit();
     return renewed;
 }

@@ -1,5 +1,9 @@
 // changes.hpp - what the change clock asks of SQLite.
 //
+// The clock's row holds the number of the schema (PRAGMA schema_version) of this epoch. Every CREATE, DROP, ALTER, VACUUM and first ANALYZE
+// moves SQLite's number, so that triggers which were dropped, or replaced and put back, are noticed even within one transaction. The texts
+// of the triggers are compared each time, because an edit through PRAGMA writable_schema moves nothing.
+//
 // Errors:   DatabaseError. A database that was moved or replaced under us is not trusted, and logged when moved() finds it so.
 // Threads:  one per thread, with a connection of its own that never writes data: PRAGMA data_version tells only of the commits of other
 //           connections, and stands still while a statement is open.
@@ -14,21 +18,8 @@
 
 namespace recto {
 
-// Compares the triggers again whenever the schema may have moved.
-class TriggerCheck {
-public:
-    explicit TriggerCheck(Triggers expected) : expected_(std::move(expected)) {}
-
-    [[nodiscard]] bool passes(Connection& connection);
-
-private:
-    Triggers expected_;
-    std::int64_t schema_version_ = -1;
-    bool passes_ = false;
-};
-
 // Inside a transaction of the connection, so that the triggers are those that wrote the changes.
-[[nodiscard]] ChangeSet read_changes(Connection& connection, TriggerCheck& triggers, std::uint64_t since);
+[[nodiscard]] ChangeSet read_changes(Connection& connection, const Triggers& expected, std::uint64_t since);
 
 class SqliteChangeSource : public ChangeSource {
 public:
@@ -42,7 +33,7 @@ private:
     [[nodiscard]] bool is_in_place();
 
     Connection connection_;
-    TriggerCheck triggers_;
+    const Triggers expected_;
     std::optional<std::int64_t> data_version_;
     bool was_in_place_ = true;
 };

@@ -29,10 +29,9 @@ void WriteQueue::leave() {
 
 Database::Database(const StoreOptions& options)
     : options_(options),
-      expected_triggers_(expected_triggers()),
+      expected_triggers_(recto::expected_triggers()),
       writer_(options.file, Connection::Mode::write, options.busy_timeout),
-      writer_triggers_((expect_current_schema(writer_), expected_triggers_)),
-      source_(options, expected_triggers_),
+      source_((expect_current_schema(writer_), options), expected_triggers_),
       clock_(ChangeClock::open(options.runtime_dir, source_)) {}
 
 // A new reader would open the new file beside the old one's log, so the writer, who has the old one, is asked.

@@ -57,8 +57,8 @@ public:
     [[nodiscard]] bool is_reading() const;  // this thread has a reader
 
     [[nodiscard]] std::unique_ptr<WriteQueue::Turn> wait_for_turn();
-    [[nodiscard]] Connection& writer() { return writer_; }  // whoever has the turn
-    [[nodiscard]] TriggerCheck& writer_triggers() { return writer_triggers_; }
+    [[nodiscard]] Connection& writer() { return writer_; }  // for the thread that has the turn
+    [[nodiscard]] const Triggers& expected_triggers() const { return expected_triggers_; }
 
     [[nodiscard]] ChangeClock& clock() { return clock_; }
     void sync();
@@ -70,9 +70,8 @@ public:
 
 private:
     StoreOptions options_;
-    Triggers expected_triggers_;
+    const Triggers expected_triggers_;
     Connection writer_;
-    TriggerCheck writer_triggers_;
     WriteQueue queue_;
 
     struct FailedLook {

@@ -7,6 +7,7 @@
 
 #include "clock/change_source.hpp"
 #include "store/copy.hpp"
+#include "util/crypto.hpp"
 
 namespace recto {
 namespace {
@@ -24,11 +25,6 @@ void refuse_newer(Connection& connection, std::int64_t version, const Schema& sc
     if (version <= schema.number()) return;
     throw std::runtime_error(connection.file().string() + version_sentence(version) + ", this program knows those up to " +
                              std::to_string(schema.number()) + ": install a newer Recto");
-}
-
-void refuse_foreign(Connection& connection, std::int64_t version) {
-    if (version != 0 || connection.integer("SELECT count(*) FROM sqlite_schema") == 0) return;
-    throw std::runtime_error(connection.file().string() + ": it has tables, but not Recto's; give another file");
 }
 
 void keep_copy(const StoreOptions& options, std::int64_t next_version) {
@@ -60,7 +56,10 @@ std::vector<Migration> apply(Connection& connection, std::int64_t version, const
         applied.push_back(std::move(migration));
     }
     connection.run_script(std::string(schema.triggers));
+    refresh_statistics(connection);
     connection.run_script("PRAGMA user_version = " + std::to_string(schema.number()));
+    // SQLite counts from 0: a database made from a dump of this one would come to about the same number.
+    connection.run_script("PRAGMA schema_version = " + std::to_string(random_number() >> 34));
     return applied;
 }
 
@@ -79,6 +78,16 @@ std::set<std::string> expected_columns(const Schema& schema, std::int64_t versio
     for (const auto& file : schema.migrations)
         if (migration_of(file).number <= version) connection.run_script(std::string(file.text));
     return columns_of(connection);
+}
+
+// `.dump` and `.recover` of the database shell lose the number; the columns tell it. 0: an empty file.
+std::int64_t recognized_version(Connection& connection, const Schema& schema) {
+    if (const auto version = schema_number_of(connection); version != 0) return version;
+    const auto found = columns_of(connection);
+    if (found.empty()) return 0;
+    for (auto version = schema.number(); version > 0; --version)
+        if (std::ranges::includes(found, expected_columns(schema, version))) return version;
+    throw std::runtime_error(connection.file().string() + ": it has tables, but not Recto's; give another file");
 }
 
 [[noreturn]] void refuse_others(const Connection& connection, const std::string& missing) {
@@ -114,7 +123,7 @@ void expect_clock(Connection& connection) {
 
 void expect_known_tables(Connection& connection, const Schema& schema) {
     expect_clock(connection);
-    const auto version = schema_number_of(connection);
+    const auto version = recognized_version(connection, schema);
     refuse_newer(connection, version, schema);
     const auto found = columns_of(connection);
     for (const auto& column : expected_columns(schema, version))
@@ -127,12 +136,19 @@ void expect_whole(Connection& connection) {
         throw std::runtime_error(connection.file().string() + ": it is damaged: " + std::string(rows.text(0)));
 }
 
+// A sample of each index is enough to tell a key of few rows from one of many.
+void refresh_statistics(Connection& connection) { connection.run_script("PRAGMA analysis_limit = 1000; ANALYZE"); }
+
 std::int64_t count_orphans(Connection& connection) { return connection.integer("SELECT count(*) FROM pragma_foreign_key_check"); }
 
-void renew_epoch(Connection& connection, std::uint64_t after) {
+std::int64_t schema_version_of(Connection& connection) { return connection.integer("PRAGMA schema_version"); }
+
+std::uint64_t renew_epoch(Connection& connection, std::uint64_t after) {
     const auto old = static_cast<std::uint64_t>(connection.integer("SELECT epoch FROM clock WHERE id = 1"));
     const auto renewed = new_epoch(std::max(old, after));
-    connection.execute("UPDATE clock SET epoch = ? WHERE id = 1", std::array<Value, 1>{static_cast<std::int64_t>(renewed)});
+    connection.execute("UPDATE clock SET epoch = ?, schema_version = ? WHERE id = 1",
+                       std::array<Value, 2>{static_cast<std::int64_t>(renewed), schema_version_of(connection)});
+    return renewed;
 }
 
 Triggers triggers_of(Connection& connection) {
@@ -153,22 +169,21 @@ Triggers expected_triggers(const Schema& schema) {
 std::vector<Migration> bring_up(Connection& connection, const Schema& schema) {
     if (is_current(connection, schema)) return {};
     const auto orphans = count_orphans(connection);
-    auto applied = apply(connection, schema_number_of(connection), schema);
+    auto applied = apply(connection, recognized_version(connection, schema), schema);
     if (count_orphans(connection) <= orphans) return applied;
     throw std::runtime_error(connection.file().string() + ": migrated to schema " + std::to_string(schema.number()) +
                              " rows of it would refer to rows that aren't there; it stays as it is");
 }
 
-// All of it in one transaction: a database is at one version, with its triggers, or untouched. Whoever comes second waits at BEGIN and
-// finds nothing left to do.
+// All of it in one transaction: a database is at one version, with its triggers, or untouched. A second process waits at BEGIN and finds
+// nothing left to do.
 std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema) {
     make_private_file(options.file);
     Connection connection(options.file, Connection::Mode::create, std::max(options.busy_timeout, kMigrationPatience));
     connection.execute("PRAGMA foreign_keys = OFF");  // a migration may have to rebuild a table that others refer to
     Transaction transaction(connection, "BEGIN IMMEDIATE");
-    const auto version = schema_number_of(connection);
+    const auto version = recognized_version(connection, schema);
     refuse_newer(connection, version, schema);
-    refuse_foreign(connection, version);
     if (is_current(connection, schema)) return {};
 
     if (version > 0 && version < schema.number()) keep_copy(options, version + 1);

@@ -43,11 +43,17 @@ void expect_known_tables(Connection& connection, const Schema& schema);
 
 void expect_whole(Connection& connection);  // PRAGMA integrity_check
 
+// ANALYZE. The first one makes a table and so moves the schema's number: it is part of bring_up().
+void refresh_statistics(Connection& connection);
+
 // References to rows that aren't there (PRAGMA foreign_key_check). A database shell doesn't enforce foreign keys and leaves such behind.
 [[nodiscard]] std::int64_t count_orphans(Connection& connection);
 
-// Greater than the present one and `after`.
-void renew_epoch(Connection& connection, std::uint64_t after = 0);
+// SQLite's number of the schema. Read inside a transaction, as all that is compared with it.
+[[nodiscard]] std::int64_t schema_version_of(Connection& connection);
+
+// Greater than the present one and `after`; says which. It also stores the schema's number, for which the epoch vouches from now on.
+std::uint64_t renew_epoch(Connection& connection, std::uint64_t after = 0);
 
 // Names and texts, sorted.
 using Triggers = std::vector<std::pair<std::string, std::string>>;

@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 
 #include "store/database.hpp"
+#include "store/schema.hpp"
 #include "util/context.hpp"
 
 namespace recto {
@@ -30,17 +31,20 @@ std::vector<std::string> tags_of(const std::set<std::string>& tables, std::span<
 struct Position {
     std::uint64_t epoch;
     std::uint64_t seq;
+    bool schema_moved;  // since the epoch began
 };
 
 Position position_of(Connection& connection) {
-    auto rows = connection.query("SELECT epoch, seq FROM clock WHERE id = 1");
+    auto rows = connection.query("SELECT epoch, seq, schema_version FROM clock WHERE id = 1");
     if (!rows.next()) connection.fail(SQLITE_CORRUPT, "the table clock has lost its row", "");
-    return {static_cast<std::uint64_t>(rows.integer(0)), static_cast<std::uint64_t>(rows.integer(1))};
+    return {static_cast<std::uint64_t>(rows.integer(0)), static_cast<std::uint64_t>(rows.integer(1)),
+            rows.integer(2) != schema_version_of(connection)};
 }
 
-// Another history than the clock's, or an earlier moment of it: a restored copy. The reading must be older than the position.
-bool went_back(const Position& position, const ChangeClock::Reading& before) {
-    return position.epoch != before.epoch() || position.seq < before.synced();
+// Another history than the clock's, or an earlier moment of it: a restored copy; or triggers that may have been off meanwhile. The clock
+// must look before anything is read or written. The reading must be older than the position.
+bool has_other_history(const Position& position, const ChangeClock::Reading& before) {
+    return position.epoch != before.epoch() || position.seq < before.synced() || position.schema_moved;
 }
 
 struct QueryScope {
@@ -109,7 +113,7 @@ public:
           position_(position_of(database.writer())) {}
     ~State() { assert(!database_.writer().has_open_rows()); }
 
-    [[nodiscard]] bool went_back() const { return recto::went_back(position_, before_); }
+    [[nodiscard]] bool has_other_history() const { return recto::has_other_history(position_, before_); }
 
     // SQLite itself rolls back when the disk is full; what came after that would be a transaction of its own, unpublished.
     [[nodiscard]] Connection& connection() {
@@ -120,7 +124,7 @@ public:
 
     void commit() {
         assert(!database_.writer().has_open_rows());
-        const auto changes = read_changes(connection(), database_.writer_triggers(), before_.synced());
+        const auto changes = read_changes(connection(), database_.expected_triggers(), before_.synced());
         transaction_.commit();
         database_.clock().publish(changes);
         if (!changes.trusted) database_.give_up_trust();
@@ -185,7 +189,7 @@ Snapshot Store::read() {
         const auto before = clock().read();
         auto state = std::make_unique<Snapshot::State>(*database_);
         const auto position = state->position();
-        if (!went_back(position, before) || attempt == kAttempts) {
+        if (!has_other_history(position, before) || attempt == kAttempts) {
             if (position.seq > before.synced()) database_->sync_up_to(position.epoch, position.seq);
             return Snapshot(std::move(state));
         }
@@ -200,7 +204,7 @@ WriteTransaction Store::write() {
     assert(!database_->is_reading());
     for (int attempt = 1; attempt <= kAttempts; ++attempt) {
         auto state = std::make_unique<WriteTransaction::State>(*database_);
-        if (!state->went_back()) return WriteTransaction(std::move(state));
+        if (!state->has_other_history()) return WriteTransaction(std::move(state));
         state.reset();
         database_->sync();
     }

@@ -22,6 +22,7 @@
 
 #include "store/backup.hpp"
 #include "store/schema.hpp"
+#include "tests/support/next_schema.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/file.hpp"
 
@@ -137,11 +138,7 @@ int exit_status(pid_t child) {
 constexpr auto kMinute = std::chrono::minutes(1);
 const fs::perms kPrivate = fs::perms::owner_read | fs::perms::owner_write;
 
-// This program's schema and one more migration.
-struct NextSchema {
-    std::array<SqlFile, 2> files{current_schema().migrations[0], SqlFile{"002_more", "ALTER TABLE tag ADD COLUMN colour TEXT"}};
-    Schema schema{files, current_schema().triggers};
-};
+const auto kNow = current_schema().number();
 
 }  // namespace
 
@@ -165,6 +162,41 @@ BOOST_AUTO_TEST_CASE(a_backup_is_one_private_file_with_an_epoch_of_its_own) {
     BOOST_TEST(read_file(blog.copy).substr(18, 2) == "\1\1");  // no WAL (sqlite.org/fileformat2.html)
     const std::vector<std::string> names{"copy.db", "recto.db", "recto.db-shm", "recto.db-wal", "run"};
     BOOST_TEST(names_in(blog.folder.path()) == names, boost::test_tools::per_element());
+}
+
+// Else a restored database, or a copy put in place by hand, would begin more epochs than its own.
+BOOST_AUTO_TEST_CASE(the_clock_of_a_backup_and_of_a_restored_database_knows_its_schema) {
+    const auto is_known = [](const fs::path& file) {
+        return number(file, "SELECT schema_version = (SELECT schema_version FROM pragma_schema_version) FROM clock") == 1;
+    };
+    Blog blog;
+    add_tag(blog, "one");
+    back_up(blog.options, blog.copy);
+    BOOST_TEST(is_known(blog.copy));
+    restore_from(blog);
+    BOOST_TEST(is_known(blog.options.file));
+    const auto epoch = epoch_of(blog.options.file);
+    auto store = blog.open();
+    BOOST_TEST(store.clock().read().epoch() == static_cast<std::uint64_t>(epoch));
+    BOOST_TEST(store.clock().read().is_trusted());
+}
+
+BOOST_AUTO_TEST_CASE(a_backup_made_by_the_database_s_shell_is_restored) {
+    const std::pair<const char*, const char*> ways[] = {{"'.dump' | sqlite3 -bail ", ""}, {"\"VACUUM INTO '", "'\""}};
+    for (const auto& [before, after] : ways) BOOST_TEST_CONTEXT(before) {
+            Blog blog;
+            add_tag(blog, "saved");
+            const auto save = "sqlite3 " + blog.options.file.string() + ' ' + before + blog.copy.string() + after;
+            BOOST_REQUIRE(std::system(save.c_str()) == 0);
+            auto store = blog.open();
+            add_tag(store, "lost");
+            const auto epoch = store.clock().read().epoch();
+            restore_from(blog);
+            BOOST_TEST(tags_in(store) == "saved");
+            BOOST_TEST(store.clock().read().epoch() > epoch);
+            BOOST_TEST(store.clock().read().is_trusted());
+            BOOST_TEST(number(blog.options.file, "PRAGMA user_version") == kNow);
+        }
 }
 
 BOOST_AUTO_TEST_CASE(a_backup_can_be_read_where_nothing_can_be_written) {
@@ -298,7 +330,7 @@ BOOST_AUTO_TEST_CASE(rows_left_behind_by_a_shell_are_counted_and_come_back_with_
     BOOST_TEST(number(blog.options.file, "SELECT user FROM token") == 7);
     BOOST_TEST(number(blog.options.file, "SELECT user FROM post_author") == 8);
 
-    const NextSchema next;
+    const NextSchema next("ALTER TABLE tag ADD COLUMN colour TEXT");
     CheckedBackup older(blog.options, blog.copy, next.schema);
     BOOST_TEST(older.applied().size() == 1u);
     BOOST_TEST(older.contents().orphans == 3);
@@ -438,14 +470,14 @@ BOOST_AUTO_TEST_CASE(an_older_backup_is_migrated_on_the_way_and_stays_as_it_is) 
     Blog blog;
     add_tag(blog, "old");
     back_up(blog.options, blog.copy);
-    const NextSchema next;
+    const NextSchema next("ALTER TABLE tag ADD COLUMN colour TEXT");
     CheckedBackup backup(blog.options, blog.copy, next.schema);
     BOOST_REQUIRE(backup.applied().size() == 1);
     BOOST_TEST(backup.applied()[0].name == "more");
     restore(blog.options, backup, false);
-    BOOST_TEST(number(blog.options.file, "PRAGMA user_version") == 2);
+    BOOST_TEST(number(blog.options.file, "PRAGMA user_version") == kNow + 1);
     BOOST_TEST(number(blog.options.file, "SELECT count(*) FROM tag WHERE colour IS NULL") == 1);
-    BOOST_TEST(number(blog.copy, "PRAGMA user_version") == 1);
+    BOOST_TEST(number(blog.copy, "PRAGMA user_version") == kNow);
 
     run(blog.copy, "DROP TRIGGER tag_before_delete");
     CheckedBackup without(blog.options, blog.copy);
@@ -483,6 +515,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_good_backup_is_refused_and_nothing_is_touched) {
         .run_script("CREATE TABLE recipe (id INTEGER); PRAGMA user_version = 1");
 
     const auto epoch = epoch_of(blog.options.file);
+    const auto newer =
+        "newer: its schema has number 99, this program knows those up to " + std::to_string(kNow) + ": install a newer Recto";
     const std::pair<const char*, const char*> cases[] = {
         {"missing", "missing: there is no such file"},
         {"folder", "folder: it is a folder, give a file"},
@@ -493,7 +527,7 @@ BOOST_AUTO_TEST_CASE(what_is_no_good_backup_is_refused_and_nothing_is_touched) {
         {"truncated", "truncated: it is damaged or cut off"},
         {"stub", "stub: it is damaged or cut off"},
         {"damaged", "damaged: "},
-        {"newer", "newer: its schema has number 99, this program knows those up to 1: install a newer Recto"},
+        {"newer", newer.c_str()},
         {"poorer", "poorer: it is not a Recto database, there is no post_tag.post in it"},
         {"clockless", "clockless: it is not a Recto database, there is no row in the table clock"},
         {"recipes", "recipes: it is not a Recto database, there is no table clock in it"},

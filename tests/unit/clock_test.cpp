@@ -44,6 +44,7 @@ struct Content {
     std::uint64_t seq = 0;
     std::uint64_t nonce = 0;
     bool trusted = true;
+    bool schema_moved = false;
     std::array<std::uint64_t, kTags> last{};
     std::array<std::uint64_t, kTags> version{};
 };
@@ -73,6 +74,12 @@ public:
         shared_->content.trusted = trusted;
     }
 
+    // Triggers may have been others for a while, and are the expected ones again.
+    void move_schema() {
+        const Lock lock(*this);
+        shared_->content.schema_moved = true;
+    }
+
     // The rows above `since` as the last statement before COMMIT would read them.
     ChangeSet commit(const std::vector<std::size_t>& tags, std::uint64_t since = 0) {
         const Lock lock(*this);
@@ -92,7 +99,10 @@ public:
 
     std::uint64_t renew_epoch(std::uint64_t expected) {
         const Lock lock(*this);
-        if (shared_->content.epoch == expected) shared_->content.epoch = new_epoch(expected);
+        if (shared_->content.epoch == expected) {
+            shared_->content.epoch = new_epoch(expected);
+            shared_->content.schema_moved = false;
+        }
         return shared_->content.epoch;
     }
 
@@ -111,7 +121,7 @@ private:
     };
 
     static ChangeSet rows_of(const Content& content, std::uint64_t since) {
-        ChangeSet set{since, content.epoch, content.seq, content.nonce, content.trusted, {}};
+        ChangeSet set{since, content.epoch, content.seq, content.nonce, content.trusted, content.schema_moved, {}};
         for (std::size_t tag = 0; tag < kTags; ++tag)
             if (content.last[tag] > since) set.changes.push_back({tag_name(tag), content.last[tag]});
         return set;
@@ -449,6 +459,7 @@ BOOST_AUTO_TEST_CASE(the_first_of_the_host_asks_for_the_database_that_was_left) 
          },
          true},
         {"an epoch of somebody else", [](Host& host) { host.database.renew_epoch(host.database.content().epoch); }, true},
+        {"triggers swapped", [](Host& host) { host.database.move_schema(); }, true},
         {"the shared memory removed", [&](Host& host) { change_files(host, [](auto& path) { fs::remove(path); }); }, true},
         {"the machine started again",
          [&](Host& host) {
@@ -508,6 +519,43 @@ BOOST_AUTO_TEST_CASE(without_trusted_triggers_nothing_is_valid_and_the_epoch_end
     host.clock->sync(host.source);
     BOOST_TEST(host.clock->read().is_trusted());
     BOOST_TEST(host.clock->read().epoch() != epoch);
+}
+
+BOOST_AUTO_TEST_CASE(a_schema_that_moved_costs_one_epoch_and_no_more) {
+    Host host;
+    auto other = host.open();
+    const auto seq = host.write({1});
+    const auto epoch = host.clock->read().epoch();
+    host.database.move_schema();
+    host.clock->sync(host.source);
+    const auto next = host.clock->read().epoch();
+    BOOST_TEST(next != epoch);
+    BOOST_TEST(host.clock->read().is_trusted());
+    for (int i = 0; i < 3; ++i) {
+        other.sync(host.source);
+        host.clock->sync(host.source);
+        BOOST_TEST(host.clock->read().epoch() == next);
+        BOOST_TEST(other.read().epoch() == next);
+    }
+    BOOST_TEST(is_valid(*host.clock, seq, 1));  // by number, but what was cached has the other epoch in its key
+    host.database.set_trusted(false);
+    host.database.move_schema();
+    host.clock->sync(host.source);
+    BOOST_TEST(!host.clock->read().is_trusted());
+    host.database.set_trusted(true);
+    host.database.move_schema();
+    host.clock->sync(host.source);
+    BOOST_TEST(host.clock->read().is_trusted());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_valid_once_a_schema_moved_that_cannot_be_stored) {
+    Host host;
+    const auto seq = host.write({1});
+    host.database.move_schema();
+    host.source.after_reading = [&](const ChangeSet&) { host.source.is_unreachable = true; };
+    BOOST_CHECK_THROW(host.clock->sync(host.source), std::runtime_error);
+    BOOST_TEST(!is_valid(*host.clock, seq, 1));
+    BOOST_TEST(!host.clock->read().is_trusted());
 }
 
 BOOST_AUTO_TEST_CASE(a_commit_between_filling_a_memory_and_naming_it_is_not_lost) {

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <random>
 #include <string>
 #include <thread>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "store/store.hpp"
+#include "tests/support/database_shell.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace recto;
@@ -470,6 +472,151 @@ BOOST_AUTO_TEST_CASE(missing_or_changed_triggers_are_noticed) {
             BOOST_TEST(is_valid(opened.store, again));
         }
     }
+}
+
+namespace {
+
+using File = std::filesystem::path;
+
+std::string make_triggers(const File& file) {
+    return *DatabaseShell(file).ask(
+        "SELECT group_concat(sql, ';\n') || ';' FROM "
+        "(SELECT sql FROM sqlite_schema WHERE type IN ('trigger', 'view') ORDER BY type = 'trigger')");
+}
+
+std::string drop_triggers(const File& file) {
+    return *DatabaseShell(file).ask(
+        "SELECT group_concat('DROP ' || type || ' ' || name, ';\n') || ';' FROM sqlite_schema "
+        "WHERE type IN ('trigger', 'view')");
+}
+
+std::string clock_of(const File& file) { return *DatabaseShell(file).ask("SELECT seq || ' ' || nonce FROM clock"); }
+
+constexpr auto kHiddenChange = "UPDATE post SET title = 'Hidden';";
+
+// Each ends with the triggers that Recto expects, and the clock's numbers as they were.
+std::vector<std::pair<std::string, std::string>> ways_to_hide_a_change(const File& file) {
+    const auto all = make_triggers(file);
+    const auto from = all.find("CREATE TRIGGER post_before_update");
+    const auto one = all.substr(from, all.find("END;", from) + 4 - from);
+    const std::string change = kHiddenChange;
+    return {{"all triggers", "BEGIN; " + drop_triggers(file) + change + all + "COMMIT;"},
+            {"one trigger", "BEGIN; DROP TRIGGER post_before_update; " + change + one + "COMMIT;"},
+            {"one trigger in three transactions", "DROP TRIGGER post_before_update; " + change + one},
+            {"a trigger that does nothing",
+             "BEGIN; DROP TRIGGER post_before_update; CREATE TRIGGER post_before_update BEFORE UPDATE ON post BEGIN SELECT 1; END; " +
+                 change + "DROP TRIGGER post_before_update; " + one + "COMMIT;"},
+            {"the table made anew", "BEGIN; " + drop_triggers(file) +
+                                        "CREATE TABLE kept AS SELECT * FROM post; DELETE FROM post; UPDATE kept SET title = 'Hidden'; "
+                                        "INSERT INTO post SELECT * FROM kept; DROP TABLE kept; " +
+                                        all + "COMMIT;"},
+            {"two tables with each other's name",
+             "BEGIN; " + drop_triggers(file) +
+                 "PRAGMA legacy_alter_table = ON; CREATE TABLE kept AS SELECT * FROM user; ALTER TABLE user RENAME TO gone; "
+                 "ALTER TABLE gone RENAME TO user; DROP TABLE kept; " +
+                 change + all + "COMMIT;"}};
+}
+
+enum class First { follower, reader, writer, restart };
+
+void look(std::optional<Store>& store, const StoreOptions& options, First first) {
+    switch (first) {
+        case First::follower:
+            store->clock().sync(*store->change_source());
+            break;
+        case First::reader:
+            (void)store->read();
+            break;
+        case First::writer:
+            add_user(*store, "next");
+            break;
+        case First::restart:
+            store.reset();
+            store.emplace(Store::open(options));
+            break;
+    }
+}
+
+Reads all_posts(Store& store) {
+    return reads_of(store, [](Snapshot& snapshot) { (void)snapshot.query("SELECT id FROM post").next(); });
+}
+
+}  // namespace
+
+// The texts of the triggers are right again before anything of Recto looks.
+BOOST_AUTO_TEST_CASE(triggers_that_were_off_between_two_looks_are_noticed) {
+    const auto count = ways_to_hide_a_change(Folder().options.file).size();
+    for (std::size_t way = 0; way < count; ++way)
+        for (const auto first : {First::follower, First::reader, First::writer, First::restart}) {
+            const Folder folder;
+            const auto& file = folder.options.file;
+            std::optional<Store> store(Store::open(folder.options));
+            const auto [what, sql] = ways_to_hide_a_change(file)[way];
+            BOOST_TEST_CONTEXT(what << ", first to look: " << static_cast<int>(first)) {
+                add_post(*store, "one");
+                const auto old = all_posts(*store);
+                BOOST_TEST(is_valid(*store, old));
+                const auto clock = clock_of(file);
+                DatabaseShell(file).run(sql);
+                BOOST_TEST(clock_of(file) == clock);  // what was done is not in it
+
+                look(store, folder.options, first);
+                BOOST_TEST(!is_valid(*store, old));
+                BOOST_TEST(store->clock().read().is_trusted());
+                const auto renewed = all_posts(*store);
+                BOOST_TEST(renewed.epoch > old.epoch);
+                store->clock().sync(*store->change_source());
+                (void)store->read();
+                BOOST_TEST(is_valid(*store, renewed));  // it cost one epoch, not more
+            }
+        }
+}
+
+BOOST_AUTO_TEST_CASE(what_a_shell_does_to_the_schema_costs_one_epoch_at_most) {
+    struct Case {
+        const char* sql;
+        int epochs;
+    };
+    for (const auto& [sql, epochs] :
+         {Case{"VACUUM", 1}, Case{"CREATE INDEX mine ON post (title)", 1}, Case{"ALTER TABLE user ADD COLUMN mine TEXT", 1},
+          Case{"CREATE TABLE mine (id INTEGER)", 1}, Case{"CREATE TABLE mine (id INTEGER); DROP TABLE mine", 1},
+          Case{"DROP INDEX post_by_time", 1}, Case{"PRAGMA schema_version = 77", 1}, Case{"ANALYZE", 0}, Case{"PRAGMA optimize", 0},
+          Case{"REINDEX", 0}, Case{"PRAGMA user_version = 1", 0}, Case{"PRAGMA wal_checkpoint(TRUNCATE)", 0},
+          Case{"PRAGMA journal_mode = WAL", 0}, Case{"BEGIN; CREATE TABLE mine (id INTEGER); ROLLBACK", 0}})
+        BOOST_TEST_CONTEXT(sql) {
+            Opened opened;
+            add_post(opened.store, "one");
+            const auto source = opened.store.change_source();
+            auto epoch = opened.store.clock().read().epoch();
+            DatabaseShell(opened.options.file).run(sql);
+            int renewed = 0;
+            for (int look = 0; look < 3; ++look) {
+                opened.store.clock().sync(*source);
+                (void)opened.store.read();
+                add_user(opened.store, "u" + std::to_string(look));
+                renewed += std::exchange(epoch, opened.store.clock().read().epoch()) != epoch ? 1 : 0;
+            }
+            BOOST_TEST(renewed == epochs);
+            BOOST_TEST(is_valid(opened.store, all_posts(opened.store)));
+        }
+}
+
+// It moves no number, so the texts are compared each time.
+BOOST_AUTO_TEST_CASE(a_trigger_edited_through_the_schema_s_table_is_noticed) {
+    Opened opened;
+    add_post(opened.store, "one");
+    const auto source = opened.store.change_source();
+    const auto old = all_posts(opened.store);
+    const auto version = *DatabaseShell(opened.options.file).ask("PRAGMA schema_version");
+    DatabaseShell(opened.options.file)
+        .run(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = replace(sql, 'BEFORE UPDATE', 'AFTER UPDATE') "
+            "WHERE name = 'post_before_update'");
+    BOOST_TEST(*DatabaseShell(opened.options.file).ask("PRAGMA schema_version") == version);
+    BOOST_TEST(source->moved());
+    opened.store.clock().sync(*source);
+    BOOST_TEST(!is_valid(opened.store, old));
+    BOOST_TEST(!opened.store.clock().read().is_trusted());
 }
 
 BOOST_AUTO_TEST_CASE(a_fresh_reading_needs_no_follower) {
