@@ -16,6 +16,7 @@
 #include "fcgi/view_exchange.hpp"
 #include "site/owner.hpp"
 #include "site/site.hpp"
+#include "util/standard_descriptors.hpp"
 
 namespace {
 
@@ -101,6 +102,7 @@ int run(const std::string& config_file) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fill_standard_descriptors();
     CLI::App options{"Answers Recto's requests over FastCGI; with a CGI environment, answers that one request.", "recto.fcgi"};
     std::string config_file = "/etc/recto/recto.ini";
     options.add_option("--config", config_file, "The configuration")->capture_default_str();

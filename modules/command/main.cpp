@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "command/commands.hpp"
+#include "util/standard_descriptors.hpp"
 
 namespace {
 
@@ -38,6 +39,7 @@ void add_commands(CLI::App& program, Operator& op) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    fill_standard_descriptors();
     CLI::App program{"The operator's program of Recto, a blog service.", "recto"};
     Operator op;
     program.add_option("--config", op.config_file, "The configuration")->capture_default_str()->check(bad_path);
