@@ -1,8 +1,10 @@
 #include <unistd.h>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <future>
 #include <string>
+#include <system_error>
 
 #include "fcgi/guarded_exchange.hpp"
 
@@ -25,8 +27,8 @@ std::optional<Response> read_body(Request& request, Size max_body) {
 void print(const Response& response, bool with_body) {
     auto output = header_block(response);
     if (with_body) output += response.body();
-    std::fwrite(output.data(), 1, output.size(), stdout);
-    std::fflush(stdout);
+    if (std::fwrite(output.data(), 1, output.size(), stdout) != output.size() || std::fflush(stdout) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot write the response");
 }
 
 // There is one thread, and it has time.

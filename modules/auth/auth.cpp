@@ -31,7 +31,8 @@ bool token_exists(Store& store, const std::string& token_hash) {
     return snapshot.query("SELECT 1 FROM token WHERE hash = ?", {token_hash}).next();
 }
 
-std::optional<std::int64_t> user_id(WriteTransaction& transaction, std::string_view name) {
+template <class Transaction>
+std::optional<std::int64_t> user_id(Transaction&& transaction, std::string_view name) {
     auto rows = transaction.query("SELECT id FROM user WHERE name = ?", {name});
     if (!rows.next()) return {};
     return rows.integer(0);
@@ -109,15 +110,16 @@ std::vector<User> Auth::users() {
     return users;
 }
 
-Result<std::string> Auth::create_token(std::string_view user, std::string_view label) {
+Result<std::string> Auth::create_token(std::string_view user, std::string_view label, const ShowToken& show) {
     if (!label.empty() && !is_name(label, kMaxNameBytes)) return Error{"a label has at most 150 bytes of UTF-8 without control characters"};
-    auto transaction = store_.write();
-    const auto id = user_id(transaction, user);
+    const auto id = user_id(store_.read(), user);
     if (!id) return Error{"there is no user " + std::string(user) + "; see `recto user list`"};
 
     std::array<std::uint8_t, kTokenBytes> bytes;
     random_bytes(bytes);
     const auto token = hex(bytes);
+    if (show) show(token);
+    auto transaction = store_.write();
     transaction.execute("INSERT INTO token (hash, user, label, created_at) VALUES (?, ?, ?, ?)",
                         {hash_of(token), *id, label, micros(time_now())});
     transaction.commit();

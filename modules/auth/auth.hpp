@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,7 +48,12 @@ public:
 
     [[nodiscard]] Result<User> add_user(std::string_view name);  // the slug is made from the name
     [[nodiscard]] std::vector<User> users();
-    [[nodiscard]] Result<std::string> create_token(std::string_view user, std::string_view label);  // the only time it is seen
+
+    // The only time a token is seen. `show` gets it before it is stored, with no transaction open: what `show` throws passes through, and a
+    // token that could not be shown isn't made.
+    using ShowToken = std::function<void(const std::string& token)>;
+    [[nodiscard]] Result<std::string> create_token(std::string_view user, std::string_view label, const ShowToken& show = {});
+
     [[nodiscard]] std::vector<TokenInfo> tokens();
     [[nodiscard]] bool revoke_token(std::int64_t id);
 

@@ -1,8 +1,7 @@
 #include "store/backup.hpp"
 
-#include <cstdio>
-
 #include "command/commands.hpp"
+#include "command/output.hpp"
 
 namespace recto {
 
@@ -15,7 +14,7 @@ void add_backup(CLI::App& program, Operator& op) {
     command->final_callback([&op, file, force] {
         const auto target = file->as<std::string>();
         const auto contents = back_up(store_options(op.config()), target, *force ? Existing::replace : Existing::refuse);
-        std::printf("%s: posts %ld, users %ld\n", target.c_str(), contents.posts, contents.users);
+        print_line(target + ": posts " + std::to_string(contents.posts) + ", users " + std::to_string(contents.users));
         warn_of_orphans(target, contents.orphans);
         op.enter();
         log_event("store.backup", {{"file", target}, {"posts", contents.posts}, {"users", contents.users}, {"orphans", contents.orphans}},

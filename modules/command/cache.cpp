@@ -1,9 +1,9 @@
 #include "cache/cache.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 #include "command/view_address.hpp"
 #include "util/text.hpp"
@@ -14,8 +14,7 @@ namespace {
 void get(Operator& op, const std::string& key) {
     const auto value = op.site().cache.get(key);
     if (!value) fail("nothing is stored under " + key + ", or memcached is down; see `recto cache stats`");
-    std::fwrite(value->data(), 1, value->size(), stdout);
-    std::putchar('\n');
+    print_value(*value);
 }
 
 void set(Operator& op, const std::string& key, const std::string& value, const std::string& ttl_text) {
@@ -50,13 +49,13 @@ void invalidate(Operator& op, const std::string& what) {
     const auto tag = tag_called(what);
     op.site().cache.invalidate(tag);
     log_event("cache.invalidate", {{"tag", tag}});
-    std::printf("whatever was made from %s is made anew\n", tag.c_str());
+    print_line("whatever was made from " + tag + " is made anew");
 }
 
 void flush(Operator& op) {
     op.site().cache.flush();
     log_event("cache.flush");
-    std::printf("all answers and results are made anew, on all hosts; raw items stay\n");
+    print_line("all answers and results are made anew, on all hosts; raw items stay");
 }
 
 std::vector<TableRow> counters_of(const Cache& cache) {
@@ -76,7 +75,7 @@ std::vector<TableRow> counters_of(const Cache& cache) {
 
 void stats(Operator& op) {
     print_table(counters_of(op.site().cache));
-    std::printf("\n");
+    print_line("");
     const auto clock = op.site().store.clock().read();
     std::vector<TableRow> rows{
         {"WHERE", "WHAT", "VALUE"}, {"clock", "epoch", std::to_string(clock.epoch())}, {"clock", "synced", std::to_string(clock.synced())}};

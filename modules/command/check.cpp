@@ -4,6 +4,7 @@
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 
 namespace recto {
@@ -12,6 +13,12 @@ namespace {
 std::string_view word_of(Representation representation) {
     constexpr std::string_view kWords[] = {"ring32", "ring16", "windows"};
     return kWords[static_cast<std::size_t>(representation)];
+}
+
+std::string in_megabytes(std::uint64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / (1 << 20));
+    return text;
 }
 
 void print_scopes(const Config& config) {
@@ -23,8 +30,8 @@ void print_scopes(const Config& config) {
     for (const auto& [scope, rate] : config.throttle_scopes)
         if (!rate) rows.push_back({scope, "off", "", "", ""});
     print_table(rows);
-    std::printf("their table: %.1f MB in %s for %u addresses and %u users in each scope\n",
-                static_cast<double>(memory_of(options).bytes) / (1 << 20), options.folder.c_str(), options.clients, options.users);
+    print_line("their table: " + in_megabytes(memory_of(options).bytes) + " in " + options.folder.string() + " for " +
+               std::to_string(options.clients) + " addresses and " + std::to_string(options.users) + " users in each scope");
 }
 
 // `file = /var/log/recto` for a file in it. No worker could start; what isn't there yet, a worker makes.
@@ -32,7 +39,7 @@ void refuse_folders(const Config& config) {
     for (const auto& handler : file_handlers(config)) {
         std::error_code unseen;
         if (!std::filesystem::is_directory(handler.file, unseen)) continue;
-        std::fprintf(stderr, "recto: the log %s is a folder, give a file\n", handler.file.c_str());
+        complain("recto: the log " + handler.file.string() + " is a folder, give a file");
         throw Stop{ExitCode::bad_configuration};
     }
 }
@@ -44,8 +51,8 @@ void add_check(CLI::App& program, Operator& op) {
     check->final_callback([&op] {
         const auto& config = op.config();
         refuse_folders(config);
-        std::printf("%s is good: %zu scopes, %zu views changed\n", op.config_file.c_str(), config.throttle_scopes.size(),
-                    config.views.size());
+        print_line(op.config_file.string() + " is good: " + std::to_string(config.throttle_scopes.size()) + " scopes, " +
+                   std::to_string(config.views.size()) + " views changed");
         print_scopes(config);
         for (const auto& [logger, section] : config.loggers) warn_if_unknown_logger(logger);
     });

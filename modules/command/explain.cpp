@@ -1,8 +1,8 @@
 #include <algorithm>
-#include <cstdio>
 
 #include "cache/cache.hpp"
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 #include "command/view_address.hpp"
 #include "util/text.hpp"
@@ -13,7 +13,11 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-void say(const char* what, const std::string& text) { std::printf("%-10s %s\n", what, text.c_str()); }
+void say(std::string what, const std::string& text) {
+    constexpr std::size_t kWidth = 11;
+    what.resize(std::max(what.size() + 1, kWidth), ' ');
+    print_line(what + text);
+}
 
 std::string in_seconds(TimePoint::duration time) { return to_text(milliseconds(std::chrono::floor<std::chrono::seconds>(time))); }
 
@@ -99,7 +103,8 @@ void explain_view(Operator& op, const std::string& text) {
     say("ignored", or_none(join(address.ignored_parameters(), ", ")));
     if (policy.cache == 0ms) return;
     explain_entry(op, address.key);
-    std::printf("\nA worker's own memory can't be seen from here; what it holds is judged by the same clock.\n");
+    print_line("");
+    print_line("A worker's own memory can't be seen from here; what it holds is judged by the same clock.");
 }
 
 void explain_model(Operator& op, const std::string& model) {

@@ -1,8 +1,7 @@
 #include "blog/import.hpp"
 
-#include <cstdio>
-
 #include "command/commands.hpp"
+#include "command/output.hpp"
 
 namespace recto {
 namespace {
@@ -12,11 +11,11 @@ bool is_empty(const ImportReport& report) {
 }
 
 void print(const ImportReport& report) {
-    for (const auto& problem : report.problems) std::fprintf(stderr, "%s\n", problem.c_str());
-    for (const auto& file : report.left)
-        std::fprintf(stderr, "%s: edited in Recto since; left as it is (--force takes the file)\n", file.c_str());
-    std::printf("added %d, updated %d, unchanged %d, left %zu, not read %zu\n", report.added, report.updated, report.unchanged,
-                report.left.size(), report.problems.size());
+    for (const auto& problem : report.problems) complain(problem);
+    for (const auto& file : report.left) complain(file + ": edited in Recto since; left as it is (--force takes the file)");
+    print_line("added " + std::to_string(report.added) + ", updated " + std::to_string(report.updated) + ", unchanged " +
+               std::to_string(report.unchanged) + ", left " + std::to_string(report.left.size()) + ", not read " +
+               std::to_string(report.problems.size()));
 }
 
 }  // namespace

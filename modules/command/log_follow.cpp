@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdio>
 #include <map>
 
 #include <poll.h>
@@ -11,6 +10,7 @@
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
+#include "command/output.hpp"
 #include "log/line.hpp"
 
 namespace recto {
@@ -48,7 +48,6 @@ UniqueFd catch_signals() {
     ::sigemptyset(&signals);
     for (const auto number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, number);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);  // who reads us may end before us, as `head` does
     UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
     if (!fd) throw io_error("cannot wait for", "signals");
     return fd;
@@ -64,14 +63,12 @@ bool is_over(const UniqueFd& signals) {
 // Leaves out the files whose lines don't tell what is asked for, and says so.
 std::vector<LogHandler> followed_handlers(Operator& op, const Filter& filter) {
     auto handlers = file_handlers(op.config());
-    std::string left_out;
     std::erase_if(handlers, [&](const LogHandler& handler) {
         if (filter.knows(handler.format)) return false;
-        left_out += "recto: the lines of " + handler.file.string() + " don't tell their " + (filter.level ? "level" : "logger") +
-                    ": set format = json, ecs or a pattern with {levelname} and {name}\n";
+        complain("recto: the lines of " + handler.file.string() + " don't tell their " + (filter.level ? "level" : "logger") +
+                 ": set format = json, ecs or a pattern with {levelname} and {name}");
         return true;
     });
-    std::fputs(left_out.c_str(), stderr);
     if (handlers.empty()) throw Stop{ExitCode::failed};
     return handlers;
 }
@@ -82,7 +79,7 @@ public:
 
     void tell_what_is_not_there() const {
         for (const auto& [path, tail] : tails_)
-            if (!tail.is_there()) std::fprintf(stderr, "recto: waiting for %s\n", path.c_str());
+            if (!tail.is_there()) complain("recto: waiting for " + path.string());
     }
 
     std::vector<FoundLine> poll() {
@@ -107,11 +104,10 @@ private:
     int looks_ = 0;
 };
 
-// Whether it could be written.
-bool print(const std::vector<FoundLine>& lines, const Filter& filter, const Ink& ink) {
+void print(const std::vector<FoundLine>& lines, const Filter& filter, const Ink& ink) {
     for (const auto& found : lines)
-        if (filter.is_of_all() || filter.passes(found.line)) std::puts(ink.line(found).c_str());
-    return std::fflush(stdout) == 0;
+        if (filter.is_of_all() || filter.passes(found.line)) print_raw(ink.line(found) + '\n');
+    finish_output();
 }
 
 void follow(Operator& op, const Filter& filter, std::size_t lines) {
@@ -119,7 +115,11 @@ void follow(Operator& op, const Filter& filter, std::size_t lines) {
     tails.tell_what_is_not_there();
     const auto ink = Ink::of_standard_output();
     const auto signals = catch_signals();
-    while (print(tails.poll(), filter, ink) && !is_over(signals)) {
+    try {
+        do print(tails.poll(), filter, ink);
+        while (!is_over(signals));
+    } catch (const OutputLost& lost) {
+        if (!lost.has_no_reader()) throw;  // `recto log follow | head` ends like that
     }
 }
 

@@ -1,10 +1,9 @@
 #include <algorithm>
-#include <cstdio>
 #include <map>
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
-#include "util/text.hpp"
+#include "command/output.hpp"
 
 namespace recto {
 namespace {
@@ -44,8 +43,7 @@ public:
     [[nodiscard]] std::vector<FoundLine> lines() const {
         if (const auto exact = of_id_.find(id_); exact != of_id_.end()) return exact->second;
         if (of_id_.size() > 1)
-            fail("several requests begin with " + id_ + ", such as " + printable(of_id_.begin()->first) + " and " +
-                 printable(of_id_.rbegin()->first));
+            fail("several requests begin with " + id_ + ", such as " + of_id_.begin()->first + " and " + of_id_.rbegin()->first);
         return of_id_.empty() ? std::vector<FoundLine>() : of_id_.begin()->second;
     }
 
@@ -71,13 +69,12 @@ void grep(Operator& op, const std::string& id) {
     auto lines = story.lines();
     if (files.read + nginx.read + files.failed + nginx.failed == 0) fail("there is no log yet at " + op.config().log_file.string());
     if (nginx.read + nginx.failed == 0)
-        std::fprintf(stderr, "recto: without nginx's lines: there is no %s; see [log] nginx_access\n",
-                     op.config().log_nginx_access.c_str());
+        complain("recto: without nginx's lines: there is no " + op.config().log_nginx_access.string() + "; see [log] nginx_access");
     if (lines.empty()) fail_to_find(id, files.read + nginx.read);
     sort_by_time(lines);
     const auto ink = Ink::of_standard_output();
-    for (const auto& found : lines) std::puts(ink.line(found).c_str());
-    if (!story.is_whole()) std::fputs("recto: there is more: 64 MB were enough\n", stderr);
+    for (const auto& found : lines) print_raw(ink.line(found) + '\n');
+    if (!story.is_whole()) complain("recto: there is more: 64 MB were enough");
 }
 
 std::string bad_id(const std::string& id) {

@@ -88,9 +88,10 @@ void change(Operator& op, const std::string& logger, const std::string& word) {
     const auto before = levels_of(op);
     if (word != kDefault && !names_of(before).contains(logger)) warn_if_unknown_logger(logger);
     LogLevels::open(op.config().runtime_dir).set(logger, parse_level(word));
-    print(levels_of(op), {logger});
+    const auto levels = levels_of(op);
     op.enter();
     log_event("log.level", {{"logger", logger}, {"level", word}}, "recto.log");
+    print(levels, {logger});
 }
 
 std::string bad_logger(const std::string& name) {

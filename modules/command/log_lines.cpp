@@ -1,13 +1,13 @@
 #include "command/log_lines.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
 #include <set>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command/output.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -81,7 +81,7 @@ ReadFiles read_all(const std::vector<LogHandler>& handlers, TimePoint since, con
             work();
         } catch (const std::exception& problem) {
             ++files.failed;
-            std::fprintf(stderr, "recto: %s\n", problem.what());
+            complain(std::string("recto: ") + problem.what());
         }
     };
     for (const auto& handler : handlers) {

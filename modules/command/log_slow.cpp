@@ -6,6 +6,7 @@
 
 #include "command/commands.hpp"
 #include "command/log_lines.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 #include "util/text.hpp"
 #include "util/units.hpp"
@@ -168,7 +169,7 @@ void slow(Operator& op, std::size_t count, const std::string& since) {
     if (requests.empty()) {
         if (files.failed > 0) throw Stop{ExitCode::failed};
         if (files.read == 0 && since.empty()) fail("there is no log yet at " + op.config().log_file.string());
-        std::printf("no slow request in %s\n", counted_files(files.read).c_str());
+        print_line("no slow request in " + counted_files(files.read));
         return;
     }
     std::vector<TableRow> rows{{"TIME", "REQUEST", "TOTAL", "PHASES", "QUERIES", "TXID", ""}};

@@ -1,9 +1,11 @@
 // recto - the operator's program.
 
-#include <cstdio>
+#include <csignal>
 #include <exception>
+#include <sstream>
 
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "util/standard_descriptors.hpp"
 
 namespace {
@@ -17,7 +19,15 @@ ExitCode tell(const CLI::App& program, const CLI::ParseError& problem) {
     const auto unknown = program.remaining(true);
     const bool is_missing = dynamic_cast<const CLI::RequiredError*>(&problem) != nullptr;
     if (is_missing && !unknown.empty()) return tell(program, CLI::ExtrasError({unknown.front()}));
-    return program.exit(problem) == 0 ? ExitCode::done : ExitCode::usage;
+    std::ostringstream help;
+    std::ostringstream ignored;
+    if (program.exit(problem, help, ignored) == 0) {
+        print_raw(help.str());
+        return ExitCode::done;
+    }
+    complain(problem.what());
+    complain("Run with --help for more information.");
+    return ExitCode::usage;
 }
 
 void add_commands(CLI::App& program, Operator& op) {
@@ -36,10 +46,7 @@ void add_commands(CLI::App& program, Operator& op) {
     add_routes(program, op);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-    fill_standard_descriptors();
+ExitCode run(int argc, char** argv) {
     CLI::App program{"The operator's program of Recto, a blog service.", "recto"};
     Operator op;
     program.add_option("--config", op.config_file, "The configuration")->capture_default_str()->check(bad_path);
@@ -49,13 +56,31 @@ int main(int argc, char** argv) {
     add_commands(program, op);
     try {
         program.parse(argc, argv);
-        return code(ExitCode::done);
+        return ExitCode::done;
     } catch (const CLI::ParseError& problem) {
-        return code(tell(program, problem));
+        return tell(program, problem);
     } catch (const Stop& stop) {
-        return code(stop.code);
-    } catch (const std::exception& problem) {
-        std::fprintf(stderr, "recto: %s\n", problem.what());
-        return code(ExitCode::failed);
+        return stop.code;
     }
+}
+
+// What was printed may be in a buffer still. A command isn't done when its output or a warning was lost.
+ExitCode run_and_finish(int argc, char** argv) {
+    try {
+        const auto exit_code = run(argc, argv);
+        if (exit_code != ExitCode::done) return exit_code;
+        finish_output();
+        return has_lost_messages() ? ExitCode::failed : ExitCode::done;
+    } catch (const std::exception& problem) {
+        complain(std::string("recto: ") + problem.what());
+        return ExitCode::failed;
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    fill_standard_descriptors();
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that has ended, as `head` does, is an error of the write
+    return code(run_and_finish(argc, argv));
 }

@@ -1,8 +1,7 @@
-#include <cstdio>
-
 #include <sys/stat.h>
 
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "site/owner.hpp"
 #include "util/file.hpp"
 #include "util/shared_file.hpp"
@@ -17,8 +16,8 @@ void add_migrate(CLI::App& program, Operator& op) {
         make_directories(op.config().store_file.parent_path());
         make_private_directory(op.config().runtime_dir);
         const auto applied = migrate(store_options(op.config()));
-        for (const auto& step : applied) std::printf("applied %d %s\n", step.number, step.name.c_str());
-        if (applied.empty()) std::puts("nothing to do");
+        for (const auto& step : applied) print_line("applied " + std::to_string(step.number) + ' ' + step.name);
+        if (applied.empty()) print_line("nothing to do");
     });
 }
 

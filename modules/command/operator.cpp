@@ -1,12 +1,11 @@
 #include "command/operator.hpp"
 
 #include <algorithm>
-#include <cstdio>
 #include <vector>
 
 #include <sys/stat.h>
 
-#include "command/table.hpp"
+#include "command/output.hpp"
 #include "log/loggers.hpp"
 #include "site/owner.hpp"
 #include "util/text.hpp"
@@ -14,7 +13,7 @@
 namespace recto {
 
 void fail(const std::string& why) {
-    std::fprintf(stderr, "recto: %s\n", why.c_str());
+    complain("recto: " + why);
     throw Stop{ExitCode::failed};
 }
 
@@ -22,8 +21,8 @@ std::string bad_path(const std::string& path) { return path.empty() ? "expected 
 
 void warn_of_orphans(const std::string& file, std::int64_t orphans) {
     if (orphans == 0) return;
-    std::fprintf(stderr, "recto: warning: %s: references to rows that aren't there: %ld; `PRAGMA foreign_key_check` lists them\n",
-                 file.c_str(), orphans);
+    complain("recto: warning: " + file + ": references to rows that aren't there: " + std::to_string(orphans) +
+             "; `PRAGMA foreign_key_check` lists them");
 }
 
 void warn_if_unknown_logger(const std::string& logger) {
@@ -31,14 +30,13 @@ void warn_if_unknown_logger(const std::string& logger) {
     for (const auto& [name, about] : kKnownLoggers) known.push_back(name);
     if (std::ranges::find(known, logger) != known.end()) return;
     const auto near = nearest(logger, known);
-    std::fprintf(stderr, "recto: warning: nothing of Recto logs to %s%s\n", printable(logger).c_str(),
-                 near.empty() ? "" : ("; did you mean " + std::string(near) + '?').c_str());
+    complain("recto: warning: nothing of Recto logs to " + logger + (near.empty() ? "" : "; did you mean " + std::string(near) + '?'));
 }
 
 const LoadedConfig& Operator::loaded() {
     if (loaded_) return *loaded_;
     auto loaded = load_config(config_file, process_environment(), known_views(), model_names());
-    for (const auto& mistake : loaded.mistakes) std::fprintf(stderr, "%s\n", mistake.c_str());
+    for (const auto& mistake : loaded.mistakes) complain(mistake);
     if (!loaded.mistakes.empty()) throw Stop{ExitCode::bad_configuration};
     return loaded_.emplace(std::move(loaded));
 }

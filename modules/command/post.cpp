@@ -4,6 +4,7 @@
 
 #include "blog/front_matter.hpp"
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -46,15 +47,16 @@ PostStatus status_of(const std::string& word) {
 
 std::string body_of(const std::string& file) {
     if (file != "-") return read_file(file);
-    return {std::istreambuf_iterator<char>(std::cin), {}};
+    std::string body{std::istreambuf_iterator<char>(std::cin), {}};
+    if (std::ferror(stdin) != 0) throw io_error("cannot read", "standard input");  // a post must not become empty for it
+    return body;
 }
 
 void report(const Result<Post>& post, std::string_view event) {
     if (!post) fail(post.error());
     log_event(event, {{"post", post->id}, {"slug", post->slug}});
     const auto published = post->published_at ? ' ' + rfc3339(*post->published_at) : std::string();
-    std::printf("%lld %s %s%s\n", static_cast<long long>(post->id), post->slug.c_str(), std::string(to_text(post->status)).c_str(),
-                published.c_str());
+    print_line(std::to_string(post->id) + ' ' + post->slug + ' ' + std::string(to_text(post->status)) + published);
 }
 
 void set(Operator& op, SetOptions options) {

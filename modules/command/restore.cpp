@@ -1,6 +1,5 @@
-#include <cstdio>
-
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "store/backup.hpp"
 #include "util/shared_file.hpp"
 
@@ -8,10 +7,10 @@ namespace recto {
 namespace {
 
 void print(const Config& config, const std::string& file, const CheckedBackup& backup, const std::optional<std::filesystem::path>& kept) {
-    for (const auto& step : backup.applied()) std::printf("applied %d %s\n", step.number, step.name.c_str());
-    if (kept) std::printf("kept what was there as %s\n", kept->c_str());
-    std::printf("%s is what %s was: posts %ld, users %ld\n", config.store_file.c_str(), file.c_str(), backup.contents().posts,
-                backup.contents().users);
+    for (const auto& step : backup.applied()) print_line("applied " + std::to_string(step.number) + ' ' + step.name);
+    if (kept) print_line("kept what was there as " + kept->string());
+    print_line(config.store_file.string() + " is what " + file + " was: posts " + std::to_string(backup.contents().posts) + ", users " +
+               std::to_string(backup.contents().users));
     warn_of_orphans(config.store_file, backup.contents().orphans);
 }
 

@@ -1,8 +1,8 @@
 #include "command/table.hpp"
 
 #include <algorithm>
-#include <cstdio>
 
+#include "command/output.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -35,7 +35,7 @@ void print_table(const std::vector<TableRow>& rows) {
             if (i + 1 < row.size()) line.append(widths[i] - characters(row[i]) + 2, ' ');
         }
         line.resize(line.find_last_not_of(' ') + 1);
-        std::puts(line.c_str());
+        print_line(line);
     }
 }
 

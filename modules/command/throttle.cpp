@@ -1,9 +1,9 @@
 #include "throttle/throttle.hpp"
 
-#include <cstdio>
 #include <optional>
 
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 #include "site/owner.hpp"
 #include "util/network.hpp"
@@ -53,8 +53,9 @@ std::string in_seconds(std::chrono::seconds time) { return std::to_string(time.c
 
 void explain(Operator& op, const std::string& who) {
     const auto client = client_of(op, who);
-    std::printf("counted as %s\n", name_of(client).c_str());
-    if (exempt_of(op.site()).covers(client)) std::puts("exempt     its requests are not counted: [throttle] exempt_users, exempt_networks");
+    print_line("counted as " + name_of(client));
+    if (exempt_of(op.site()).covers(client))
+        print_line("exempt     its requests are not counted: [throttle] exempt_users, exempt_networks");
 
     const auto throttle = table_in_use(op);
     std::vector<TableRow> rows{{"SCOPE", "RATE", "USED", "LEFT", "MORE IN", "NEXT ONE"}};
@@ -80,8 +81,14 @@ void print_refusals(const Throttle& throttle) {
     for (const auto& one : refusals)
         rows.push_back({one.client, one.scope, std::to_string(one.count), in_seconds(one.lasted),
                         one.dry_run ? "dry run" : in_seconds(one.retry_after)});
-    std::puts("");
+    print_line("");
     print_table(rows);
+}
+
+void print_counter(std::string what, const std::string& count) {
+    constexpr std::size_t kWidth = 27;
+    what.resize(std::max(what.size() + 1, kWidth), ' ');
+    print_line(what + count);
 }
 
 void print_counters(const Throttle& throttle) {
@@ -92,12 +99,11 @@ void print_counters(const Throttle& throttle) {
                                                          {"live requests forgotten", counters.evicted_live_requests},
                                                          {"locks recovered", counters.recovered_locks},
                                                          {"stalls", counters.stalls}};
-    std::puts("");
-    for (const auto& [what, count] : all) std::printf("%-26s %llu\n", what, static_cast<unsigned long long>(count));
+    print_line("");
+    for (const auto& [what, count] : all) print_counter(what, std::to_string(count));
     for (const bool users : {false, true}) {
         const auto fill = throttle.fill(users);
-        std::printf("%-26s %llu of %llu\n", users ? "users counted" : "addresses counted", static_cast<unsigned long long>(fill.used),
-                    static_cast<unsigned long long>(fill.records));
+        print_counter(users ? "users counted" : "addresses counted", std::to_string(fill.used) + " of " + std::to_string(fill.records));
     }
 }
 

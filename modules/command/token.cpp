@@ -1,17 +1,22 @@
-#include <cstdio>
-
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 
 namespace recto {
 namespace {
 
+// A token that could not be shown isn't made.
+void show(const std::string& token) {
+    complain("This is the only time it is shown. Use it as: Authorization: Token ...");
+    if (has_lost_messages()) throw Stop{ExitCode::failed};
+    print_line(token);
+    finish_output();
+}
+
 void create(Operator& op, const std::string& user, const std::string& label) {
-    const auto token = op.site().auth.create_token(user, label);
+    const auto token = op.site().auth.create_token(user, label, show);
     if (!token) fail(token.error());
     log_event("token.create", {{"user", user}});
-    std::puts(token->c_str());
-    std::fputs("This is the only time it is shown. Use it as: Authorization: Token ...\n", stderr);
 }
 
 void list(Operator& op) {

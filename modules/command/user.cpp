@@ -1,6 +1,5 @@
-#include <cstdio>
-
 #include "command/commands.hpp"
+#include "command/output.hpp"
 #include "command/table.hpp"
 
 namespace recto {
@@ -10,7 +9,7 @@ void add(Operator& op, const std::string& name) {
     const auto user = op.site().auth.add_user(name);
     if (!user) fail(user.error());
     log_event("user.add", {{"user", user->name}, {"id", user->id}});
-    std::printf("%lld %s\n", static_cast<long long>(user->id), user->slug.c_str());
+    print_line(std::to_string(user->id) + ' ' + user->slug);
 }
 
 void list(Operator& op) {

@@ -158,7 +158,7 @@ public:
         list_options();
 
         std::ranges::stable_sort(mistakes_, {}, &IniMistake::line);
-        for (auto& mistake : mistakes_) loaded_.mistakes.push_back(std::move(mistake.sentence));
+        for (const auto& mistake : mistakes_) loaded_.mistakes.push_back(printable(mistake.sentence));
         if (loaded_.mistakes.empty()) loaded_.config = std::move(config_);
         return std::move(loaded_);
     }
@@ -549,7 +549,7 @@ LoadedConfig load_config(const std::filesystem::path& file, const Environment& e
         return parse_config(read_file(file), file.string(), environment, views, models);
     } catch (const std::system_error& problem) {
         LoadedConfig nothing;
-        nothing.mistakes.emplace_back(problem.what());
+        nothing.mistakes.push_back(printable(problem.what()));
         return nothing;
     }
 }

@@ -17,6 +17,7 @@
 #include "log/files.hpp"
 #include "util/file.hpp"
 #include "util/gzip.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 namespace {
@@ -92,7 +93,7 @@ void Compressor::try_all(const std::stop_token& stop) noexcept try {
         if (stop.stop_requested()) return;
     }
 } catch (const std::exception& problem) {
-    const auto sentence = std::string("recto: a backup of the log is not compressed: ") + problem.what() + '\n';
+    const auto sentence = printable(std::string("recto: a backup of the log is not compressed: ") + problem.what()) + '\n';
     (void)!::write(STDERR_FILENO, sentence.data(), sentence.size());
 }
 

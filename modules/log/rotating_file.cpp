@@ -15,6 +15,7 @@
 
 #include "log/backups.hpp"
 #include "util/shared_file.hpp"
+#include "util/text.hpp"
 
 namespace recto {
 namespace {
@@ -305,7 +306,8 @@ void RotatingFile::complain(std::string_view problem, int code) noexcept try {
     if (code != 0) counters_.failed(code);
     if (now_ < quiet_until_) return;
     quiet_until_ = now_ + kComplainEvery;
-    const auto sentence = "recto: log " + path_.string() + ": " + std::string(problem) + "; lines lost: " + std::to_string(lost_) + '\n';
+    const auto sentence =
+        printable("recto: log " + path_.string() + ": " + std::string(problem) + "; lines lost: " + std::to_string(lost_)) + '\n';
     (void)!::write(STDERR_FILENO, sentence.data(), sentence.size());
 } catch (const std::exception&) {  // no memory for a complaint
 }
