@@ -27,6 +27,11 @@ void tell(const Throttle::Refusals& refusals) {
     log_event("throttle.refused", std::move(data), kLogger, Level::warning);
 }
 
+void tell(const Throttle::Room& room) {
+    json::object data{{"scope", room.scope}, {"kind", room.users ? "user" : "address"}, {"used", room.used}, {"records", room.records}};
+    log_event(room.is_full ? "throttle.full" : "throttle.has_room", std::move(data), kLogger, room.is_full ? Level::warning : Level::info);
+}
+
 }  // namespace
 
 class ThrottleKeeper::Loop {
@@ -49,6 +54,7 @@ private:
         while (!stop.stop_requested()) {
             woken_.wait_for(lock, stop, kInterval, [] { return false; });
             attempt(looking_after_, [this] { look_after(); });
+            for (const auto& room : throttle_.recount()) tell(room);
             for (const auto& refusals : throttle_.take_refusals()) tell(refusals);
             if (interval_ > 0ms && is_due()) attempt(saving_, [this] { throttle_.save(); });
         }

@@ -1,5 +1,5 @@
-// throttle_keeper.hpp - a thread that tells the log of refusals, saves the counts for the time after a reboot, and sees to it that the
-// table's file stays where new workers look for it.
+// throttle_keeper.hpp - a thread that tells the log of refusals and of a full table, counts the records of networks, saves the counts for
+// the time after a reboot, and sees to it that the table's file stays where new workers look for it.
 //
 // A client that is refused a thousand times is one line: `throttle.refused` with scope, client and count. Every worker has such a thread;
 // what one of them has told no other tells again, and what a killed one had not told yet another one tells.

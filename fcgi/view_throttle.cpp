@@ -79,7 +79,9 @@ std::optional<Response> ViewThrottle::refusal_of_guesses(std::string_view addres
 std::optional<Response> ViewThrottle::refusal_after_wrong_token(std::string_view address) const {
     const Client client{.user_id = {}, .address = address};
     if (is_local(address) || exempt_.covers(client)) return {};
-    return answer_to(throttle_.check(wrong_tokens_, client));
+    const auto verdict = throttle_.check(wrong_tokens_, client);
+    if (verdict.no_room) return {};  // it can't be counted; that isn't too often
+    return answer_to(verdict);
 }
 
 std::optional<Response> ViewThrottle::answer_to(const Throttle::Verdict& verdict) const {

@@ -70,7 +70,11 @@ void explain(Operator& op, const std::string& who) {
 void print_fullest(const Throttle& throttle, std::size_t count) {
     std::vector<TableRow> rows{{"SCOPE", "KIND", "USED", "LIMIT"}};
     for (const auto& record : throttle.fullest(count))
-        rows.push_back({record.scope, record.is_user ? "user" : "address", std::to_string(record.used), std::to_string(record.limit)});
+        rows.push_back({record.scope,
+                        record.is_network ? "network"
+                        : record.is_user  ? "user"
+                                          : "address",
+                        std::to_string(record.used), std::to_string(record.limit)});
     print_table(rows);
 }
 
@@ -95,6 +99,7 @@ void print_counters(const Throttle& throttle) {
     const auto counters = throttle.counters();
     const std::pair<const char*, std::uint64_t> all[] = {{"accepted", counters.accepted},
                                                          {"refused", counters.refused},
+                                                         {"refused for want of room", counters.no_room},
                                                          {"would be refused (dry run)", counters.would_refuse},
                                                          {"live requests forgotten", counters.evicted_live_requests},
                                                          {"locks recovered", counters.recovered_locks},

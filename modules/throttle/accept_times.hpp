@@ -55,6 +55,11 @@ public:
     [[nodiscard]] std::uint64_t tick_of(std::uint64_t unit) const { return unit << shift_; }
     [[nodiscard]] std::uint64_t expiry(std::uint64_t unit) const { return (unit + units_) << shift_; }  // the first tick without it
 
+    // The first tick without a time that times() told.
+    [[nodiscard]] std::uint64_t expiry_of(std::uint64_t time) const {
+        return representation_ == Representation::windows ? (time / width_ + kWindows + 1) * width_ : expiry(unit_after(time));
+    }
+
     [[nodiscard]] std::uint64_t width() const { return width_; }  // of one of the windows, in ticks
 
 private:

@@ -37,6 +37,18 @@ void ClientKey::put(char kind, const void* data, std::size_t size) {
     size_ = static_cast<std::uint8_t>(1 + size);
 }
 
+// The kind and the first bytes of the address: two networks of different size or kind never have the same.
+std::array<std::string_view, 2> ClientKey::networks() const {
+    switch (bytes_[0]) {
+        case '4':
+            return {bytes().substr(0, 1 + 3), bytes().substr(0, 1 + 2)};
+        case '6':
+            return {bytes().substr(0, 1 + 6), bytes().substr(0, 1 + 4)};
+        default:
+            return {};
+    }
+}
+
 std::string ClientKey::name() const {
     const char* const data = bytes_.data() + 1;
     char text[INET6_ADDRSTRLEN] = {};

@@ -22,6 +22,10 @@ public:
     [[nodiscard]] std::string_view bytes() const { return {bytes_.data(), size_}; }
     [[nodiscard]] bool is_user() const { return bytes_[0] == 'u'; }
 
+    // The bytes that stand for the two networks of an address, the smaller first: its /48 and /32, or /24 and /16. Empty for any other
+    // client.
+    [[nodiscard]] std::array<std::string_view, 2> networks() const;
+
     // `192.0.2.1`, `2001:db8::/64`, `user 12`, `other 0f3c…`; `others` for nobody.
     [[nodiscard]] std::string name() const;
 

@@ -20,6 +20,9 @@ constexpr std::size_t kPage = 4096;
 constexpr std::size_t kWaysPerStripe = 256;
 constexpr std::size_t kMostStripes = 4096;
 
+constexpr std::size_t kCrowd = 128;
+static_assert(sizeof(Crowd) <= kCrowd);
+
 constexpr std::size_t round_up(std::size_t value, std::size_t unit) { return (value + unit - 1) / unit * unit; }
 
 // A quarter more than asked for: with two choices of 8 ways, four fifths full means practically nobody without a place.
@@ -90,19 +93,29 @@ bool is_ours(const Description& description) {
 }  // namespace
 
 Layout::Layout(const ThrottleOptions& options)
-    : addresses(population(options.clients, 0)), users(population(options.users, addresses.stripes)) {
+    : addresses(population(options.clients, 0)),
+      users(population(options.users, addresses.stripes)),
+      network_sets(options.clients < kLeastToGroup ? 0 : kNetworkSets) {
     size = round_up(offset_of_stripes() + stripes() * sizeof(Stripe), kPage);
-    const auto region = [&](const Window& window, const Population& whose) {
+    const auto region = [&](const Window& window, std::size_t sets) {
         const Region made{.offset = size, .set_bytes = set_bytes(window, options.strict)};
-        size += whose.sets() * made.set_bytes;
+        size += sets * made.set_bytes;
         return made;
     };
     for (const auto& policy : options.policies) {
         const Window window(policy.rate, policy.representation, policy.capacity);
-        const auto of_addresses = region(window, addresses);
-        const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window, users);
-        scopes.push_back({window, of_addresses, of_users});
+        const auto of_addresses = region(window, addresses.sets() + network_sets);
+        const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window, users.sets());
+        scopes.push_back({window, of_addresses, of_users, size});
+        size += kCrowd + (groups() ? sizeof(RecordsOfNetworks) : 0);
     }
+}
+
+Place Layout::place_of_network(std::uint64_t tag) const {
+    const Population networks{.first_stripe = network_stripe(), .stripes = 1, .sets_per_stripe = network_sets};
+    auto place = place_of(tag, false, networks);
+    for (auto& set : place.sets) set += addresses.sets();
+    return place;
 }
 
 Place place_of(std::uint64_t tag, bool user, const Population& population) {
@@ -115,6 +128,7 @@ Place place_of(std::uint64_t tag, bool user, const Population& population) {
     return {.user = user, .tag = tag, .stripe = population.first_stripe + part, .sets = {begin + first, begin + other}};
 }
 
+std::size_t Layout::offset_of_crowd_numbers() { return kCrowd; }
 std::size_t Layout::offset_of_stripes() { return round_up(sizeof(Header), kPage); }
 
 Description describe(const ThrottleOptions& options) {

@@ -6,6 +6,9 @@
 // every scope; a client lies in one stripe, so one lock covers a request in all its scopes. A set is 8 tags, 8 words, 8 times the memory
 // of AcceptTimes; within its stripe a client may lie in either of two sets. All of that follows from the client's tag.
 //
+// Networks have records of their own, in sets behind those of the addresses, under one more stripe; see newcomer.hpp. A table for fewer
+// than kLeastToGroup addresses has none.
+//
 // While a file is replaced there are two. The new one is `throttle.next`, beside `throttle`, and each stripe of the old one is moved by
 // itself: its records are copied under its lock, then it says that they are gone. So every client counts in one file at each moment, and
 // nobody waits for longer than one stripe takes. When all are moved, the new file takes the old one's name.
@@ -32,11 +35,17 @@
 namespace recto {
 
 constexpr std::size_t kWays = 8;
+constexpr std::size_t kNetworkSets = 32;
+constexpr std::uint32_t kLeastToGroup = 1024;
+
+// The two networks in which an address lies, the smaller first: keyed hashes of its /48 and /32, or /24 and /16. 0: in none.
+using Networks = std::array<std::uint16_t, 2>;
+constexpr std::size_t kNetworkHashes = 1 << 16;
 
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.
 struct Description {
     static constexpr std::uint64_t kMagic = 0x656c74746f726874;  // "throttle"
-    static constexpr std::uint32_t kLayout = 4;
+    static constexpr std::uint32_t kLayout = 5;
 
     struct Policy {
         std::array<char, 48> scope;
@@ -69,7 +78,23 @@ struct Header {
     // the one who began be dead.
     enum Retired : std::uint32_t { kInUse, kStopped, kMoving, kReplaced };
     std::atomic<std::uint32_t> retired;
+
+    std::atomic<std::uint64_t> recount_at;  // the tick before which no process counts the records again
 };
+
+// How many records of a scope are taken. Changed as they are taken and given up; a recount leaves out those that have expired, and mends
+// what a killed process left wrong.
+struct Crowd {
+    struct Part {
+        std::atomic<std::int64_t> taken{0};
+        std::atomic<std::uint32_t> is_told_full{0};
+    };
+    Part addresses, users;
+    std::atomic<std::int64_t> networks{0};  // never fewer than there are
+};
+
+// By network, of the addresses of one scope. What a small network holds above its share isn't counted for the large one it is part of.
+using RecordsOfNetworks = std::array<std::atomic<std::int32_t>, kNetworkHashes>;
 
 struct alignas(128) Stripe {
     RobustMutex mutex;
@@ -77,7 +102,8 @@ struct alignas(128) Stripe {
     // count in the file that follows. Who finds it so after it counted counts again there.
     enum Retired : std::uint32_t { kOpen, kClosed, kMoved };
     std::atomic<std::uint32_t> retired{kOpen};
-    std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0};
+    std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0},
+        no_room{0};
     RefusalMemory refusals;
 };
 
@@ -93,9 +119,10 @@ struct Floor {
 struct Set {
     std::array<std::atomic<std::uint64_t>, kWays> tags;  // 0: nobody
     std::array<std::atomic<std::uint64_t>, kWays> words;
+    std::array<std::atomic<std::uint32_t>, kWays> networks;  // of the addresses: Networks
     // and kWays records; then perhaps a Floor and its two
 };
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(Set) == 128);
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free && sizeof(Set) == 160);
 
 struct Population {
     std::size_t first_stripe = 0;
@@ -103,9 +130,10 @@ struct Population {
     std::size_t sets_per_stripe = 0;
 
     [[nodiscard]] std::size_t sets() const { return stripes * sets_per_stripe; }
+    [[nodiscard]] std::size_t records() const { return sets() * kWays; }
 };
 
-// Where a client lies, the same in every scope.
+// Where a client or a network lies, the same in every scope.
 struct Place {
     bool user;
     std::uint64_t tag;
@@ -128,14 +156,20 @@ public:
         Window window;
         Region addresses;
         std::optional<Region> users;  // none if a user isn't counted in this scope
+        std::size_t crowd = 0;        // the offset of its Crowd, and of the RecordsOfNetworks behind it
     };
 
     Population addresses, users;
+    std::size_t network_sets = 0;  // behind those of the addresses
     std::vector<ScopeRegions> scopes;
     std::size_t size = 0;
 
-    [[nodiscard]] std::size_t stripes() const { return addresses.stripes + users.stripes; }
+    [[nodiscard]] bool groups() const { return network_sets > 0; }
+    [[nodiscard]] std::size_t network_stripe() const { return addresses.stripes + users.stripes; }
+    [[nodiscard]] std::size_t stripes() const { return network_stripe() + (groups() ? 1 : 0); }
+    [[nodiscard]] Place place_of_network(std::uint64_t tag) const;
     [[nodiscard]] static std::size_t offset_of_stripes();
+    [[nodiscard]] static std::size_t offset_of_crowd_numbers();  // of the RecordsOfNetworks, from the Crowd on
 };
 
 // Throws std::runtime_error when the options don't fit the header.

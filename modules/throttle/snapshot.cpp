@@ -12,8 +12,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr std::string_view kMagic = "recto throttle 1";
+constexpr std::string_view kMagic = "recto throttle 2";
 constexpr std::size_t kMostScopes = 64;
+constexpr std::uint8_t kNetwork = 2;  // a record's kind: 0 an address, 1 a user
 
 std::uint64_t since_epoch(std::chrono::system_clock::time_point time) {
     return static_cast<std::uint64_t>(std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count());
@@ -31,8 +32,9 @@ std::string encode(const ThrottleSnapshot& snapshot, std::uint64_t saved) {
     for (const auto& scope : snapshot.scopes) writer.text(scope);
     for (const auto& record : snapshot.records) {
         writer.number(record.scope);
-        writer.number(static_cast<std::uint8_t>(record.is_user));
+        writer.number(record.is_network ? kNetwork : static_cast<std::uint8_t>(record.is_user));
         writer.number(record.tag);
+        for (const auto network : record.networks) writer.number(network);
         writer.number(static_cast<std::uint32_t>(record.ages.size()));
         for (const auto age : record.ages) writer.number(age);
     }
@@ -42,8 +44,11 @@ std::string encode(const ThrottleSnapshot& snapshot, std::uint64_t saved) {
 ThrottleSnapshot::Record read_record(ByteReader& reader) {
     ThrottleSnapshot::Record record;
     record.scope = reader.number<std::uint32_t>();
-    record.is_user = reader.number<std::uint8_t>() != 0;
+    const auto kind = reader.number<std::uint8_t>();
+    record.is_user = kind == 1;
+    record.is_network = kind == kNetwork;
     record.tag = reader.number<std::uint64_t>();
+    for (auto& network : record.networks) network = reader.number<std::uint16_t>();
     const auto count = reader.number<std::uint32_t>();
     for (std::uint32_t i = 0; i < count && !reader.failed(); ++i) record.ages.push_back(reader.number<std::uint32_t>());
     return record;

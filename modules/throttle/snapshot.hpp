@@ -7,6 +7,7 @@
 // Threads:  plain values.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -26,7 +27,9 @@ struct ThrottleSnapshot {
         std::uint32_t scope = 0;  // of `scopes`
         bool is_user = false;
         std::uint64_t tag = 0;
-        std::vector<std::uint32_t> ages;  // in sixteenths of a second, the oldest request first
+        std::vector<std::uint32_t> ages;          // in sixteenths of a second, the oldest request first
+        bool is_network = false;                  // else of a client
+        std::array<std::uint16_t, 2> networks{};  // of an address
     };
 
     SipKey secret{};

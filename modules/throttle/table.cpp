@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "throttle/client_key.hpp"
+#include "throttle/newcomer.hpp"
 #include "throttle/snapshot.hpp"
 #include "throttle/table_parts.hpp"
 
@@ -61,10 +62,11 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     std::array<Spot, kMaxScopes> spots;
     Bits full = 0;
     Verdict verdict;
+    Newcomer newcomer(*this, client, place);
     auto opens_at = now;
     Position longest = 0;
     for_each_bit(wanted, [&](Position scope) {
-        spots[scope] = assess(scope, place, now, ask.weight.cost);
+        spots[scope] = ask.counts ? assess(scope, newcomer, now, ask.weight.cost) : as_known(scope, place, now);
         if (spots[scope].opens_at <= now) return;
         full |= bit(scope);
         if ((dry_runs_ & bit(scope)) != 0 || spots[scope].opens_at <= opens_at) return;
@@ -72,19 +74,23 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
         longest = scope;
         verdict.outcome = Outcome::refused;
         verdict.scope = own_scopes_[scope];
+        verdict.no_room = spots[scope].has_no_room;
     });
+    if (newcomer.is_stalled()) return Verdict{.outcome = Outcome::stalled};
 
     verdict.retry_after = wait_in(longest, opens_at, now);
     const bool accepted = verdict.outcome == Outcome::accepted;
     if (ask.counts && (accepted || charge_ == Charge::drf))
-        for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], place, now, ask.weight.cost); });
+        for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], newcomer, now, ask.weight.cost); });
     if (!accepted || ask.counts) add(accepted ? home.accepted : home.refused);
+    if (verdict.no_room) add(home.no_room);
     if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, place.tag, home, now);
     if (!accepted || ask.weight.tell_quotas)
-        for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
+        for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], newcomer, now)); });
     // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (is_retired(home)) return answer_of_retired(home);
+    if (newcomer.is_locked() && is_retired(stripe(layout_.network_stripe()))) return Verdict{.outcome = Outcome::stalled};
     return verdict;
 }
 
@@ -123,7 +129,9 @@ std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask
     Verdict verdict{
         .outcome = Outcome::refused, .retry_after = wait_in(longest, opens_at, now), .scope = own_scopes_[longest], .quotas = {}};
     verdict.quotas.reserve(static_cast<std::size_t>(std::popcount(wanted)));
-    for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], place, now)); });
+    const ClientKey client(ask.client);
+    Newcomer known(*this, client, place);
+    for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], known, now)); });
 
     auto& home = stripe(place.stripe);
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -189,7 +197,8 @@ std::byte* Throttle::Table::set(Position scope, bool user, std::size_t set) cons
 Throttle::Table::Way Throttle::Table::way(Position scope, bool user, std::size_t set_index, std::size_t index) const {
     auto* const bytes = set(scope, user, set_index);
     auto& heads = *reinterpret_cast<Set*>(bytes);
-    return {heads.tags[index], heads.words[index], bytes + sizeof(Set) + index * window(scope).record_bytes()};
+    auto* const memory = bytes + sizeof(Set) + index * window(scope).record_bytes();
+    return {heads.tags[index], heads.words[index], heads.networks[index], memory, set_index};
 }
 
 Throttle::Table::FloorTimes Throttle::Table::floor(Position scope, bool user, std::size_t set_index) const {
@@ -201,21 +210,33 @@ std::optional<Throttle::Table::Spot> Throttle::Table::find(Position scope, const
     for (const auto set_index : place.sets)
         for (std::size_t index = 0; index < kWays; ++index)
             if (way(scope, place.user, set_index, index).tag.load(std::memory_order_relaxed) == place.tag)
-                return Spot{.set = set_index, .index = index, .own = true, .evicts = 0, .opens_at = 0};
+                return Spot{.set = set_index, .index = index, .own = true, .place = &place};
     return {};
 }
 
-Throttle::Table::Spot Throttle::Table::assess(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const {
+Throttle::Table::Spot Throttle::Table::assess(Position scope, Newcomer& client, std::uint64_t now, std::uint32_t cost) const {
     const auto& rate = window(scope);
-    if (rate.limit() < cost) return {.set = 0, .index = 0, .own = false, .evicts = 0, .opens_at = now + rate.period()};
+    const auto& place = client.place();
     auto spot = find(scope, place);
-    if (spot) {
-        spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now, cost);
+    if (rate.limit() < cost) {
+        if (!spot) spot = Spot{.place = &place};
+        spot->opens_at = now + rate.period();
         return *spot;
     }
-    auto room = make_room(scope, place, now);
-    if (in_file_.strict) room.opens_at = std::max(room.opens_at, floor_opens_at(scope, place, now, cost));
-    return room;
+    if (!spot) return assess_newcomer(scope, client, now, cost);
+    spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now, cost);
+    return *spot;
+}
+
+// Whether the client itself is at its limit. One without a record has done nothing that is known: that a table has no room for it, or
+// what others of its network did, is no reason to say so.
+Throttle::Table::Spot Throttle::Table::as_known(Position scope, const Place& place, std::uint64_t now) const {
+    const auto& rate = window(scope);
+    if (rate.limit() == 0) return {.opens_at = now + rate.period(), .place = &place};
+    auto spot = find(scope, place);
+    if (!spot) return {.opens_at = now, .place = &place};
+    spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now);
+    return *spot;
 }
 
 // The record that loses least: of the sets' free ones one in the emptier set; else the one with the fewest live requests, among equals
@@ -239,12 +260,12 @@ Throttle::Table::Spot Throttle::Table::make_room(Position scope, const Place& pl
             const Loss loss{times.opens_at(now), live, times.newest()};
             if (least && *least <= loss) continue;
             least = loss;
-            best = {.set = set_index, .index = index, .own = false, .evicts = live, .opens_at = times.opens_at(now)};
+            best = {.set = set_index, .index = index, .evicts = live, .opens_at = times.opens_at(now), .place = &place};
         }
         const Loss nothing{now, 0, taken_in_set};
         if (!free || (least && *least <= nothing)) continue;
         least = nothing;
-        best = {.set = set_index, .index = *free, .own = false, .evicts = 0, .opens_at = now};
+        best = {.set = set_index, .index = *free, .opens_at = now, .place = &place};
     }
     return best;
 }
@@ -253,35 +274,28 @@ std::vector<std::uint64_t> Throttle::Table::floor_times(Position scope, const Pl
     return newest_of_both(floor(scope, place.user, place.sets[0]).times(), floor(scope, place.user, place.sets[1]).times());
 }
 
-// Late by a tick or a unit rather than early.
-std::uint64_t Throttle::Table::floor_opens_at(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const {
-    const auto& rate = window(scope);
-    const auto times = floor_times(scope, place);
-    const auto expiry = [&](std::uint64_t time) { return time + rate.period() + rate.lateness(); };
-    const auto live = static_cast<std::uint32_t>(std::ranges::count_if(times, [&](std::uint64_t time) { return expiry(time) > now; }));
-    if (live + cost <= rate.limit()) return now;
-    return expiry(times[times.size() - live + (live + cost - rate.limit() - 1)]);
-}
-
 // The order of the stores is what makes a death between any two of them harmless.
-void Throttle::Table::charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost) {
+void Throttle::Table::charge(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now, std::uint32_t cost) {
+    const auto& place = *spot.place;
+    const bool counts_with_network = &place != &client.place();
     const auto record = way(scope, place.user, spot.set, spot.index);
     auto times = record.times(window(scope));
     if (spot.own) return times.push(now, cost, ticks_.end_of(now));
-    const auto inherited = in_file_.strict ? floor_times(scope, place) : std::vector<std::uint64_t>();
+    const auto before = counts_with_network ? times_of_network(scope, place) : inherited(scope, client);
+    if (spot.joins) join_network(scope, record, *spot.joins, now);
     evict(scope, spot, place);
-    times.assign(inherited);
+    times.assign(before);
     times.push(now, cost, ticks_.end_of(now));
-    record.tag.store(place.tag, std::memory_order_release);
+    occupy(scope, record, place, counts_with_network ? Networks{} : client.networks());
 }
 
-void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place) {
+void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place) const {
     const auto record = way(scope, place.user, spot.set, spot.index);
     if (spot.evicts > 0) {
         add(stripe(place.stripe).evicted_live_requests, spot.evicts);
         if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times(window(scope)).times());
     }
-    record.forget();
+    forget(scope, place.user, record);
 }
 
 // Rounded up, from the end of the tick: nobody reads the answer sooner.
@@ -298,13 +312,18 @@ std::chrono::seconds Throttle::Table::wait_in(Position scope, std::uint64_t tick
     return policy.representation == Representation::ring32 ? std::min(seconds, policy.rate.period) : seconds;
 }
 
-Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const {
+// Of a newcomer, what it may have as one of its network; nothing while there is no room for it.
+Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const {
     const auto& rate = window(scope);
     Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, spot.opens_at, now)};
     if (rate.limit() == 0) return quota;
-    const auto record = way(scope, place.user, spot.set, spot.index);
-    if (record.tag.load(std::memory_order_relaxed) != place.tag) {  // refused: a newcomer without a place, or only looked at
-        if (spot.opens_at <= now) quota.remaining = rate.limit();
+    const auto record = way(scope, client.place().user, spot.set, spot.index);
+    if (spot.place != &client.place() || record.tag.load(std::memory_order_relaxed) != client.place().tag) {
+        if (spot.has_no_room) return quota;
+        const auto before = inherited(scope, client);
+        const auto used = live(scope, before, now);
+        quota.remaining = rate.limit() - std::min(rate.limit(), used);
+        quota.more_in = used == 0 ? std::chrono::seconds(0) : wait_in(scope, rate.expiry_of(before[before.size() - used]), now);
         return quota;
     }
     const auto times = record.times(rate);
@@ -366,21 +385,25 @@ std::vector<Throttle::Refusals> Throttle::Table::refusals() const {
 }
 
 std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const {
-    const auto place = place_of(ClientKey(client));
+    const ClientKey key(client);
+    const auto place = place_of(key);
     const Guard guard(stripe(place.stripe));
     guard.require();
+    Newcomer newcomer(*this, key, place);
     const auto now = ticks_.now();
     std::vector<Usage> usages;
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, place.user)) continue;
         const auto& policy = in_file_.policies[scope];
-        const auto spot = assess(scope, place, now, 1);
-        const auto quota = quota_of(scope, spot, place, now);
-        const auto live = spot.own ? way(scope, place.user, spot.set, spot.index).times(window(scope)).live(now) : 0;
+        const auto spot = assess(scope, newcomer, now, 1);
+        if (newcomer.is_stalled()) throw std::runtime_error("throttle: the records of networks can't be read now");
+        const auto used = policy.rate.limit == 0             ? 0
+                          : spot.own && spot.place == &place ? way(scope, place.user, spot.set, spot.index).times(window(scope)).live(now)
+                                                             : live(scope, inherited(scope, newcomer), now);
         usages.push_back({.scope = policy.scope,
                           .rate = policy.rate,
-                          .used = std::max(policy.rate.limit - quota.remaining, live),  // more: before the limit was lowered
-                          .more_in = quota.more_in,
+                          .used = used,
+                          .more_in = quota_of(scope, spot, newcomer, now).more_in,
                           .retry_after = wait_in(scope, spot.opens_at, now)});
     }
     return usages;
@@ -396,6 +419,10 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
                 const auto used = record.times(window(scope)).live(ticks_.now());
                 if (used > 0) records.push_back({.scope = policy.scope, .is_user = user, .used = used, .limit = policy.rate.limit});
             });
+        visit_networks(scope, [&](const Way& record) {
+            const auto used = record.times(window(scope)).live(ticks_.now());
+            if (used > 0) records.push_back({.scope = policy.scope, .is_network = true, .used = used, .limit = policy.rate.limit});
+        });
         std::ranges::stable_sort(records, std::greater(), &Record::used);
         records.resize(std::min(count, records.size()));
         std::ranges::move(records, std::back_inserter(all));
@@ -404,24 +431,39 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
 }
 
 bool Throttle::Table::reset(const Client& client) {
-    const auto place = place_of(ClientKey(client));
+    const ClientKey key(client);
+    const auto place = place_of(key);
     const Guard guard(stripe(place.stripe));
     guard.require();
     if (is_retired(stripe(place.stripe))) return false;
+    Newcomer newcomer(*this, key, place);
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, place.user)) continue;
-        if (const auto spot = find(scope, place)) way(scope, place.user, spot->set, spot->index).forget();
+        if (const auto spot = find(scope, place))
+            forget(scope, place.user, way(scope, place.user, spot->set, spot->index));
+        else if (!reset_networks(scope, newcomer))
+            return false;
     }
-    RefusalNotes(stripe(place.stripe).refusals).end(ClientKey(client), ticks_.now());
+    RefusalNotes(stripe(place.stripe).refusals).end(key, ticks_.now());
+    return true;
+}
+
+// A client that counts with others gets its limit back with them.
+bool Throttle::Table::reset_networks(Position scope, Newcomer& client) const {
+    if (client.place().user || client.networks()[0] == 0 || crowd(scope).networks.load(std::memory_order_relaxed) == 0) return true;
+    if (!client.lock()) return false;
+    for (std::size_t level = 0; level < kSharesOfNetworks.size(); ++level)
+        for (const auto& record : all_of(scope, client.place_of_network(level))) forget(scope, false, record);
     return true;
 }
 
 bool Throttle::Table::reset(std::string_view scope) {
     if (const auto there = position(scope)) {
         for (const bool user : {false, true}) {
-            visit(*there, user, [](const Way& record) { record.forget(); });
+            visit(*there, user, [&](const Way& record) { forget(*there, user, record); });
             forget_floors(*there, user);
         }
+        visit_networks(*there, [&](const Way& record) { forget(*there, false, record); });
         end_refusals(*there);
     }
     return !is_being_replaced();  // else perhaps before we came to its last record
@@ -445,6 +487,10 @@ void Throttle::Table::forget_floors(Position scope, bool user) {
         guard.require();
         floor(scope, user, set_index).forget();
     }
+    if (user || !layout_.groups()) return;
+    const Guard guard(stripe(layout_.network_stripe()));
+    guard.require();
+    for (std::size_t i = 0; i < layout_.network_sets; ++i) floor(scope, false, whose.sets() + i).forget();
 }
 
 Throttle::Counters Throttle::Table::counters() const {
@@ -457,6 +503,7 @@ Throttle::Counters Throttle::Table::counters() const {
         sum.evicted_live_requests += part.evicted_live_requests.load(std::memory_order_relaxed);
         sum.recovered_locks += part.recovered_locks.load(std::memory_order_relaxed);
         sum.stalls += part.stalls.load(std::memory_order_relaxed);
+        sum.no_room += part.no_room.load(std::memory_order_relaxed);
     }
     return sum;
 }

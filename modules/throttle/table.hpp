@@ -60,12 +60,14 @@ public:
     [[nodiscard]] Counters counters() const;
     [[nodiscard]] Fill fill(bool users) const;
     [[nodiscard]] ThrottleSnapshot snapshot() const;
+    [[nodiscard]] std::vector<Room> recount();
 
 private:
     class Guard;
     struct Way;
     struct Spot;
     class FloorTimes;
+    class Newcomer;
     using Bits = std::uint64_t;    // scopes of the file
     using Position = std::size_t;  // in the file
 
@@ -87,18 +89,52 @@ private:
     [[nodiscard]] FloorTimes floor(Position scope, bool user, std::size_t set) const;
 
     [[nodiscard]] std::optional<Spot> find(Position scope, const Place& place) const;
-    [[nodiscard]] Spot assess(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const;
+    [[nodiscard]] Spot assess(Position scope, Newcomer& client, std::uint64_t now, std::uint32_t cost) const;
+    [[nodiscard]] Spot as_known(Position scope, const Place& place, std::uint64_t now) const;
     [[nodiscard]] Spot make_room(Position scope, const Place& place, std::uint64_t now) const;
     [[nodiscard]] std::vector<std::uint64_t> floor_times(Position scope, const Place& place) const;
-    [[nodiscard]] std::uint64_t floor_opens_at(Position scope, const Place& place, std::uint64_t now, std::uint32_t cost) const;
-    void charge(Position scope, const Spot& spot, const Place& place, std::uint64_t now, std::uint32_t cost);
-    void evict(Position scope, const Spot& spot, const Place& place);
+    void charge(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now, std::uint32_t cost);
+    void evict(Position scope, const Spot& spot, const Place& place) const;
+
+    [[nodiscard]] bool reset_networks(Position scope, Newcomer& client) const;
+
+    // newcomer.cpp
+    [[nodiscard]] std::uint16_t hash_of_network(std::string_view name) const;
+    [[nodiscard]] Place place_of_network(std::size_t level, const Networks& networks) const;
+    [[nodiscard]] Crowd& crowd(Position scope) const;
+    [[nodiscard]] RecordsOfNetworks& records_of_networks(Position scope) const;
+    [[nodiscard]] std::int64_t records_of(Position scope, std::uint16_t network) const;
+    [[nodiscard]] std::int64_t share_of_network(std::size_t level) const;
+    [[nodiscard]] std::int64_t weight_of(Position scope, std::size_t level, std::uint16_t network) const;
+    void note_taken(Position scope, bool user, std::size_t set_index, const Networks& networks, int change) const;
+    void forget(Position scope, bool user, const Way& record) const;
+    void occupy(Position scope, const Way& record, const Place& place, const Networks& networks) const;
+    [[nodiscard]] std::optional<std::size_t> network_above_its_share(Position scope, Newcomer& newcomer) const;
+    [[nodiscard]] Spot assess_newcomer(Position scope, Newcomer& newcomer, std::uint64_t now, std::uint32_t cost) const;
+    [[nodiscard]] std::optional<Spot> place_in(Position scope, const Place& network, std::uint64_t now) const;
+    [[nodiscard]] std::optional<Spot> give_way(Position scope, Newcomer& newcomer, std::uint64_t now) const;
+    [[nodiscard]] bool has_free_record(Position scope, const Place& place, std::uint64_t now) const;
+    void join_network(Position scope, const Way& record, std::size_t level, std::uint64_t now) const;
+    void raise_network(Position scope, const Place& network, std::vector<std::uint64_t> times, std::uint64_t now) const;
+    [[nodiscard]] std::vector<Way> all_of(Position scope, const Place& network) const;
+    [[nodiscard]] std::vector<std::uint64_t> times_of_network(Position scope, const Place& network) const;
+    [[nodiscard]] std::vector<std::uint64_t> inherited(Position scope, Newcomer& newcomer) const;
+    [[nodiscard]] std::uint32_t live(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now) const;
+    [[nodiscard]] std::uint64_t opens_at(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now,
+                                         std::uint32_t cost) const;
+    void recount(Position scope, std::uint64_t now);
+    void forget_expired(Position scope, bool user, std::uint64_t now);
+    void recount_part(Position scope, bool user, Crowd::Part& part);
+    void recount_networks(Position scope, std::uint64_t now);
+    [[nodiscard]] bool has_expired(Position scope, const Way& record, std::uint64_t now) const;
+    [[nodiscard]] std::vector<Room> changes_of_room();
+
     void forget_floors(Position scope, bool user);
     void end_refusals(Position scope);
 
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] std::chrono::seconds wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const;
-    [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, const Place& place, std::uint64_t now) const;
+    [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const;
     void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, std::uint64_t tag, Stripe& home,
                        std::uint64_t now) const;
     [[nodiscard]] Refusals named(const NotedRefusals& refusals, std::uint64_t now) const;
@@ -108,16 +144,24 @@ private:
     void visit(Position scope, bool user, const Visit& visit_record, Stalled stalled = Stalled::throws) const;
     template <class Visit>
     void visit_part(Position scope, bool user, std::size_t part, const Visit& visit_record) const;
+    template <class Visit>
+    void visit_networks(Position scope, const Visit& visit_record, Stalled stalled = Stalled::throws) const;
+    template <class Visit>
+    void visit_networks_unlocked(Position scope, const Visit& visit_record) const;
     void begin_after(Table& previous);
     void stop();
     void for_each_common_scope(const Table& previous, const auto& visit_scope) const;
     void take_over_stripe(Table& previous, std::size_t index);
+    void take_over_networks(const Table& previous, std::uint64_t now);
+    void raise_networks(const Table& previous, Position from, Position to, std::uint64_t now);
     void take_over(const ThrottleSnapshot& snapshot);
     [[nodiscard]] bool has_sets_of(const Table& previous) const;
     void raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part);
     void raise_all_floors(const Table& previous, Position from, Position to, bool user);
     void take_over_refusals(const Table& previous, Stripe& stripe);
-    void put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now);
+    [[nodiscard]] bool put_with_network(Position scope, const Networks& networks, const std::vector<std::uint64_t>& times,
+                                        std::uint64_t now);
+    void put(Position scope, const Place& place, const Networks& networks, const std::vector<std::uint64_t>& times, std::uint64_t now);
 
     std::span<std::byte> memory_;
     ThrottleOptions in_file_;

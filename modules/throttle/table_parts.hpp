@@ -41,20 +41,29 @@ private:
 struct Throttle::Table::Way {
     std::atomic<std::uint64_t>& tag;
     std::atomic<std::uint64_t>& word;
+    std::atomic<std::uint32_t>& networks;
     std::byte* memory;
+    std::size_t set;
 
     [[nodiscard]] bool taken() const { return tag.load(std::memory_order_relaxed) != 0; }
     [[nodiscard]] AcceptTimes times(const Window& window) const { return {window, word, memory}; }
+    [[nodiscard]] Networks networks_of() const {
+        const auto both = networks.load(std::memory_order_relaxed);
+        return {static_cast<std::uint16_t>(both >> 16), static_cast<std::uint16_t>(both)};
+    }
     void forget() const { tag.store(0, std::memory_order_release); }
 };
 
 // Where one scope would count a request, and from when on it would.
 struct Throttle::Table::Spot {
-    std::size_t set;
-    std::size_t index;
-    bool own;              // else the place of another, or of nobody
-    std::uint32_t evicts;  // live requests of that other
-    std::uint64_t opens_at;
+    std::size_t set = 0;
+    std::size_t index = 0;
+    bool own = false;          // else the place of another, or of nobody
+    std::uint32_t evicts = 0;  // live requests of that other
+    std::uint64_t opens_at = 0;
+    const Place* place = nullptr;           // of the client, or of a network in whose record it counts
+    std::optional<std::size_t> joins = {};  // the level of the network that takes that other's times over
+    bool has_no_room = false;               // that alone is why it doesn't open yet
 };
 
 // Both sorted, the oldest first; the longer list has the older ones.
@@ -98,7 +107,23 @@ void Throttle::Table::visit_part(Position scope, bool user, std::size_t part, co
             if (const auto record = way(scope, user, set_index, index); record.taken()) visit_record(record);
 }
 
-// Every record of the scope, stripe by stripe under its lock.
+template <class Visit>
+void Throttle::Table::visit_networks_unlocked(Position scope, const Visit& visit_record) const {
+    for (auto set_index = layout_.addresses.sets(); set_index < layout_.addresses.sets() + layout_.network_sets; ++set_index)
+        for (std::size_t index = 0; index < kWays; ++index)
+            if (const auto record = way(scope, false, set_index, index); record.taken()) visit_record(record);
+}
+
+// Every record of a network in the scope.
+template <class Visit>
+void Throttle::Table::visit_networks(Position scope, const Visit& visit_record, Stalled stalled) const {
+    if (!layout_.groups()) return;
+    const Guard guard(stripe(layout_.network_stripe()));
+    if (stalled == Stalled::throws) guard.require();
+    visit_networks_unlocked(scope, visit_record);
+}
+
+// Every record of a client in the scope, stripe by stripe under its lock.
 template <class Visit>
 void Throttle::Table::visit(Position scope, bool user, const Visit& visit_record, Stalled stalled) const {
     if (!counts(scope, user)) return;

@@ -10,8 +10,8 @@ namespace recto {
 
 std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
                                                Table* previous, const ThrottleSnapshot* snapshot) {
-    auto& header =
-        *new (memory.data()) Header{.description = describe(options), .secret = {}, .id = random_number(), .follows = 0, .retired = {}};
+    auto& header = *new (memory.data()) Header{
+        .description = describe(options), .secret = {}, .id = random_number(), .follows = 0, .retired = {}, .recount_at = 0};
     Table table(memory, options, options, ticks);
     for (std::size_t i = 0; i < table.layout_.stripes(); ++i) new (&table.stripe(i)) Stripe;
     random_bytes(header.secret);
@@ -43,6 +43,7 @@ void Throttle::Table::keep_capacity(std::vector<ThrottlePolicy>& policies) const
         std::uint32_t most = 0;
         const auto look = [&, now = ticks_.now()](const Way& record) { most = std::max(most, record.times(before).live(now)); };
         for (const bool user : {false, true}) visit(*scope, user, look, Stalled::is_read_anyway);
+        visit_networks(*scope, look, Stalled::is_read_anyway);
         if (most > 0 && most >= policy.rate.limit) policy.capacity = std::min(before.capacity(), Window::most(policy.representation));
     }
 }
@@ -82,17 +83,38 @@ void Throttle::Table::take_over_stripe(Table& previous, std::size_t index) {
     const Guard guard(stripe);
     if (!guard) stripe.retired.store(Stripe::kClosed, std::memory_order_seq_cst);
     const auto now = ticks_.now();
+    if (index < previous.layout_.network_stripe()) take_over_networks(previous, now);
     for_each_common_scope(previous, [&](Position from, Position to, bool user) {
         const auto& whose = previous.population(user);
         if (index < whose.first_stripe || index >= whose.first_stripe + whose.stripes) return;
         const auto part = index - whose.first_stripe;
         if (has_sets_of(previous)) raise_floors(previous, from, to, user, part);
         previous.visit_part(from, user, part, [&](const Way& record) {
-            put(to, user, record.tag.load(std::memory_order_relaxed), record.times(previous.window(from)).times(), now);
+            const auto place = recto::place_of(record.tag.load(std::memory_order_relaxed), user, population(user));
+            put(to, place, record.networks_of(), record.times(previous.window(from)).times(), now);
         });
     });
     take_over_refusals(previous, stripe);
     stripe.retired.store(Stripe::kMoved, std::memory_order_seq_cst);
+}
+
+// With each stripe of clients, all that they have used with their networks until now. Those not moved yet go on in the old one.
+void Throttle::Table::take_over_networks(const Table& previous, std::uint64_t now) {
+    if (!previous.layout_.groups() || !layout_.groups()) return;
+    for_each_common_scope(previous, [&](Position from, Position to, bool user) {
+        if (!user && previous.crowd(from).networks.load(std::memory_order_relaxed) > 0) raise_networks(previous, from, to, now);
+    });
+}
+
+void Throttle::Table::raise_networks(const Table& previous, Position from, Position to, std::uint64_t now) {
+    const Guard theirs(previous.stripe(previous.layout_.network_stripe()), RobustMutex::Waiting::awake);
+    const Guard ours(stripe(layout_.network_stripe()), RobustMutex::Waiting::awake);
+    ours.require();
+    previous.visit_networks_unlocked(from, [&](const Way& record) {
+        if (previous.has_expired(from, record, now)) return;
+        const auto place = layout_.place_of_network(record.tag.load(std::memory_order_relaxed));
+        raise_network(to, place, record.times(previous.window(from)).times(), now);
+    });
 }
 
 void Throttle::Table::for_each_common_scope(const Table& previous, const auto& visit_scope) const {
@@ -145,30 +167,46 @@ void Throttle::Table::take_over(const ThrottleSnapshot& snapshot) {
     const auto now = ticks_.now();
     for (const auto& record : snapshot.records) {
         const auto to = position(snapshot.scopes[record.scope]);
-        if (!to || !counts(*to, record.is_user)) continue;
+        if (!to || !counts(*to, record.is_user) || (record.is_network && !layout_.groups())) continue;
         std::vector<std::uint64_t> times;
         for (const auto age : record.ages) {
             const auto ago = snapshot.downtime + age * ThrottleSnapshot::kTicksPerAge;
             if (ago < now) times.push_back(now - ago);
         }
-        put(*to, record.is_user, record.tag, times, now);
+        const auto place = record.is_network ? layout_.place_of_network(record.tag)
+                                             : recto::place_of(record.tag, record.is_user, population(record.is_user));
+        put(*to, place, record.networks, times, now);
     }
+}
+
+// Whoever has no place of his own counts with his network from now on, the larger one if that has more of what it may.
+bool Throttle::Table::put_with_network(Position scope, const Networks& networks, const std::vector<std::uint64_t>& times,
+                                       std::uint64_t now) {
+    if (!layout_.groups() || networks[0] == 0) return false;
+    const std::size_t level = weight_of(scope, 1, networks[1]) > weight_of(scope, 0, networks[0]) ? 1 : 0;
+    const auto place = place_of_network(level, networks);
+    const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
+    guard.require();
+    if (!has_free_record(scope, place, now)) return false;
+    raise_network(scope, place, times, now);
+    return true;
 }
 
 // What no longer counts needs no place. A table that became smaller may have none for somebody: whoever loses least gives way. A record
 // that is there already was put there by somebody who was killed then.
-void Throttle::Table::put(Position scope, bool user, std::uint64_t tag, const std::vector<std::uint64_t>& times, std::uint64_t now) {
+void Throttle::Table::put(Position scope, const Place& place, const Networks& networks, const std::vector<std::uint64_t>& times,
+                          std::uint64_t now) {
     const auto& rate = window(scope);
     if (times.empty() || rate.capacity() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
-    const auto place = recto::place_of(tag, user, population(user));
     const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
     guard.require();
     const auto own = find(scope, place);
     const auto spot = own ? *own : make_room(scope, place, now);
+    if (!own && spot.opens_at > now && put_with_network(scope, networks, times, now)) return;
     if (!own) evict(scope, spot, place);
-    const auto record = way(scope, user, spot.set, spot.index);
+    const auto record = way(scope, place.user, spot.set, spot.index);
     record.times(rate).assign(times);
-    record.tag.store(tag, std::memory_order_release);
+    if (!own) occupy(scope, record, place, networks);
 }
 
 ThrottleSnapshot Throttle::Table::snapshot() const {
@@ -177,17 +215,20 @@ ThrottleSnapshot Throttle::Table::snapshot() const {
     const auto now = ticks_.now();
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         snapshot.scopes.push_back(in_file_.policies[scope].scope);
-        for (const bool user : {false, true})
-            visit(scope, user, [&](const Way& record) {
-                ThrottleSnapshot::Record saved{.scope = static_cast<std::uint32_t>(scope),
-                                       .is_user = user,
-                                       .tag = record.tag.load(std::memory_order_relaxed),
-                                       .ages = {}};
-                for (const auto time : record.times(window(scope)).times())
-                    if (time + window(scope).period() + window(scope).lateness() > now)
-                        saved.ages.push_back(static_cast<std::uint32_t>(time < now ? (now - time) / ThrottleSnapshot::kTicksPerAge : 0));
-                if (!saved.ages.empty()) snapshot.records.push_back(std::move(saved));
-            });
+        const auto save = [&](const Way& record, bool is_user, bool is_network) {
+            ThrottleSnapshot::Record saved{.scope = static_cast<std::uint32_t>(scope),
+                                           .is_user = is_user,
+                                           .tag = record.tag.load(std::memory_order_relaxed),
+                                           .ages = {},
+                                           .is_network = is_network,
+                                           .networks = record.networks_of()};
+            for (const auto time : record.times(window(scope)).times())
+                if (window(scope).expiry_of(time) > now)
+                    saved.ages.push_back(static_cast<std::uint32_t>(time < now ? (now - time) / ThrottleSnapshot::kTicksPerAge : 0));
+            if (!saved.ages.empty()) snapshot.records.push_back(std::move(saved));
+        };
+        for (const bool user : {false, true}) visit(scope, user, [&](const Way& record) { save(record, user, false); });
+        visit_networks(scope, [&](const Way& record) { save(record, false, true); });
     }
     return snapshot;
 }

@@ -325,6 +325,8 @@ std::vector<Throttle::Refusals> Throttle::take_refusals() { return shared_->up_t
 
 std::string Throttle::look_after() { return shared_->look_after(); }
 
+std::vector<Throttle::Room> Throttle::recount() { return shared_->up_to_date().recount(); }
+
 void Throttle::save() const {
     recto::save(shared_->up_to_date().snapshot(), shared_->options().snapshot, std::chrono::system_clock::now());
 }

@@ -10,7 +10,8 @@
 //           lock, and no processor writes what another one does: many who ask for one client don't wait for each other.
 // Crashes:  a process killed with -9 at any instruction leaves a valid table; at most its own request is counted and not served.
 // Limits:   `clients` addresses and `users` users per scope; when full, the one with the fewest live requests is forgotten, never one at
-//           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). 64 scopes, names of up to
+//           its limit (when all that could make room are at theirs, the newcomer is refused until one isn't). In a table for 1,024
+//           clients or more a network can't take the room of all: see newcomer.hpp. 64 scopes, names of up to
 //           47 bytes, limits of up to 2^24 - 2. Memory: memory_of(); it is never unmapped (the kernel unlocks for the dead by address),
 //           so a program opens one table and keeps it.
 // Time:     from a clock passed in (a test moves it), read under the lock where a request may be counted; ticks of 2^-18 s (4 microseconds)
@@ -120,6 +121,7 @@ public:
         Outcome outcome = Outcome::accepted;
         std::chrono::seconds retry_after{0};  // refused: until all scopes would accept; rounded up, never zero
         Scope scope = 0;                      // refused: the scope that takes longest
+        bool no_room = false;                 // refused: there is no room to count the client in; it has used nothing that is known
         std::vector<Quota> quotas = {};       // refused, or asked for: of each scope that counts such a client, as it is afterwards
     };
 
@@ -141,7 +143,8 @@ public:
     // Counts the request in each of the scopes, or refuses it. A scope named twice counts once.
     [[nodiscard]] Verdict check(std::span<const Scope> scopes, const Client& client, const RequestWeight& weight = {});
 
-    // What check() would say now, without counting the request if it would accept it.
+    // Whether the client is at its limit in one of the scopes, by what is known of itself: one that was never counted isn't, also where
+    // check() would find no room for it. Counts nothing but the refusal.
     [[nodiscard]] Verdict look(std::span<const Scope> scopes, const Client& client);
 
     // The refusals of one client in one scope, from the first one on; those of clients beyond what can be told apart come together.
@@ -160,6 +163,18 @@ public:
     // there is to tell the log, else empty. Throws std::runtime_error.
     [[nodiscard]] std::string look_after();
 
+    // A part of the table, the addresses or the users of one scope, that became full (more than three quarters of its records are taken),
+    // or of which at most five eighths are taken again.
+    struct Room {
+        std::string scope;
+        bool users = false;
+        bool is_full = false;
+        std::uint64_t used = 0, records = 0;
+    };
+    // Once a second, in each process that runs on; one of them counts the records of full parts and of networks again. What changed since
+    // the last time, told to one of the processes.
+    [[nodiscard]] std::vector<Room> recount();
+
     // Leaves the live counts in options.snapshot, from where open() takes them when it finds no table. Throws std::system_error.
     void save() const;
 
@@ -177,6 +192,7 @@ public:
     struct Record {
         std::string scope;
         bool is_user = false;
+        bool is_network = false;  // of all who count with their network
         std::uint32_t used = 0;
         std::uint32_t limit = 0;
     };
@@ -188,6 +204,7 @@ public:
 
     struct Counters {
         std::uint64_t accepted = 0, refused = 0, would_refuse = 0, evicted_live_requests = 0, recovered_locks = 0, stalls = 0;
+        std::uint64_t no_room = 0;  // of those refused
     };
     [[nodiscard]] Counters counters() const;  // of all processes since the table was made
 
