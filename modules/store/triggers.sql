@@ -22,7 +22,7 @@ CREATE VIEW label_of_post (post, label) AS
 CREATE TRIGGER post_before_insert BEFORE INSERT ON post BEGIN
     INSERT INTO change (tag, seq) SELECT label, (SELECT seq + 1 FROM clock) FROM (
         SELECT label FROM label_of_post WHERE post IN
-            (SELECT id FROM post WHERE id = NEW.id OR slug = NEW.slug OR source_path = NEW.source_path)
+            (SELECT id FROM post WHERE id = NEW.id OR slug = NEW.slug OR (source = NEW.source AND source_path = NEW.source_path))
     ) WHERE label IS NOT NULL ON CONFLICT (tag) DO UPDATE SET seq = excluded.seq;
     UPDATE clock SET seq = seq + 1, nonce = random() WHERE EXISTS (SELECT 1 FROM change WHERE change.seq > clock.seq);
 END;
@@ -42,7 +42,7 @@ CREATE TRIGGER post_before_update BEFORE UPDATE ON post BEGIN
         UNION ALL SELECT 'post:slug=' || NEW.slug
         UNION ALL SELECT label FROM label_of_post WHERE post IN
             (SELECT OLD.id UNION SELECT NEW.id UNION
-             SELECT id FROM post WHERE slug = NEW.slug OR source_path = NEW.source_path)
+             SELECT id FROM post WHERE slug = NEW.slug OR (source = NEW.source AND source_path = NEW.source_path))
     ) WHERE label IS NOT NULL ON CONFLICT (tag) DO UPDATE SET seq = excluded.seq;
     UPDATE clock SET seq = seq + 1, nonce = random() WHERE EXISTS (SELECT 1 FROM change WHERE change.seq > clock.seq);
 END;

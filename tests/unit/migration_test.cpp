@@ -153,6 +153,46 @@ BOOST_AUTO_TEST_CASE(orphans_are_no_obstacle_but_a_migration_may_not_make_any) {
     BOOST_TEST(number(folder.options.file, "SELECT count(*) FROM token") == 2);
 }
 
+// A database as the first version made it, with posts that it imported.
+BOOST_AUTO_TEST_CASE(imported_posts_of_before_keep_all_they_have_and_their_source_is_unknown) {
+    Folder folder;
+    fs::create_directories(folder.options.file.parent_path());
+    run(folder.options.file, std::string(current_schema().migrations[0].text) + "PRAGMA user_version = 1;" + kUser + R"(;
+        INSERT INTO tag (name, slug) VALUES ('t', 't');
+        INSERT INTO post (id, slug, title, excerpt, status, published_at, created_at, updated_at, language, extra, source_path, source_hash,
+                          imported_at, body) VALUES
+            (1, 's', 'T', 'e', 'published', 5, 6, 8, 'fr', '{"k":1}', 'a/b.md', 'ff', 7, 'Body'),
+            (2, 'hand', 'By hand', '', 'draft', NULL, 6, 7, '', '{}', NULL, NULL, NULL, ''), (9, 'gone', 'Gone', '', 'draft', NULL, 6, 7, '',
+             '{}', NULL, NULL, NULL, '');
+        DELETE FROM post WHERE id = 9;
+        INSERT INTO post_author VALUES (1, 1, 0); INSERT INTO post_tag VALUES (1, 1))");
+    migrate(folder.options);
+    const auto& file = folder.options.file;
+    BOOST_TEST(number(file,
+                      "SELECT count(*) FROM post WHERE (slug, title, excerpt, status, published_at, created_at, updated_at, language, "
+                      "extra, source, source_path, source_hash, imported_at, body) = "
+                      "('s', 'T', 'e', 'published', 5, 6, 8, 'fr', '{\"k\":1}', '', 'a/b.md', 'ff', 7, 'Body')") == 1);
+    BOOST_TEST(number(file, "SELECT count(*) FROM post WHERE slug = 'hand' AND source IS NULL AND source_path IS NULL") == 1);
+    BOOST_TEST(number(file, "SELECT count(*) FROM post JOIN post_author ON post = id JOIN post_tag USING (post)") == 1);
+    run(file,
+        "INSERT INTO post (slug, title, created_at, updated_at, body, source, source_path) VALUES ('n', 'n', 0, 0, '', '/b', 'a/b.md')");
+    BOOST_TEST(number(file, "SELECT id FROM post WHERE slug = 'n'") == 10);  // 9 was given out once
+    BOOST_CHECK_THROW(run(file,
+                          "INSERT INTO post (slug, title, created_at, updated_at, body, source, source_path) "
+                          "VALUES ('m', 'm', 0, 0, '', '/b', 'a/b.md')"),
+                      std::runtime_error);
+    const auto described = [](const fs::path& database) {
+        Connection connection(database, Connection::Mode::read, 5000ms);
+        std::string text;
+        for (auto rows = connection.query("SELECT name FROM sqlite_schema WHERE type = 'index' ORDER BY name"); rows.next();)
+            text += std::string(rows.text(0)) + ' ';
+        return text;
+    };
+    Folder fresh;
+    migrate(fresh.options);
+    BOOST_TEST(described(file) == described(fresh.options.file));
+}
+
 BOOST_AUTO_TEST_CASE(lost_triggers_are_put_back_with_a_new_epoch) {
     Folder folder;
     migrate(folder.options);

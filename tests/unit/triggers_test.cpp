@@ -49,7 +49,7 @@ std::string all_lines(const Table& table) {
 
 // Said by looking at the rows, not at the triggers.
 Contents contents_of(Connection& connection) {
-    const auto posts = rows_of(connection, "SELECT CAST(id AS TEXT), slug, title, source_path FROM post ORDER BY id", 4);
+    const auto posts = rows_of(connection, "SELECT CAST(id AS TEXT), slug, title, source || source_path FROM post ORDER BY id", 4);
     const auto authors = rows_of(
         connection, "SELECT CAST(post AS TEXT), CAST(user AS TEXT), CAST(position AS TEXT) FROM post_author ORDER BY post, user", 3);
     const auto post_tags = rows_of(connection, "SELECT CAST(post AS TEXT), CAST(tag AS TEXT) FROM post_tag ORDER BY post, tag", 2);
@@ -112,8 +112,8 @@ constexpr auto kRows = R"(
     INSERT INTO user (id, name, slug, created_at) VALUES (1, 'u1', 's1', 0), (2, 'u2', 's2', 0), (3, 'u3', 's3', 0);
     INSERT INTO token (id, hash, user, created_at) VALUES (1, 'h1', 1, 0), (2, 'h2', 1, 0), (3, 'h3', 2, 0);
     INSERT INTO tag (id, name, slug) VALUES (1, 't1', 't1'), (2, 't2', 't2'), (3, 't3', 't3');
-    INSERT INTO post (id, slug, title, body, source_path, created_at, updated_at) VALUES
-        (1, 'a', 'A', '', 'a.md', 0, 0), (2, 'b', 'B', '', 'b.md', 0, 0), (3, 'c', 'C', '', NULL, 0, 0);
+    INSERT INTO post (id, slug, title, body, source, source_path, created_at, updated_at) VALUES
+        (1, 'a', 'A', '', '/x', 'a.md', 0, 0), (2, 'b', 'B', '', '/x', 'b.md', 0, 0), (3, 'c', 'C', '', NULL, NULL, 0, 0);
     INSERT INTO post_author (post, user, position) VALUES (1, 1, 0), (1, 2, 1), (2, 2, 0), (3, 3, 0);
     INSERT INTO post_tag (post, tag) VALUES (1, 1), (1, 2), (2, 2), (3, 3);
 )";
@@ -157,10 +157,11 @@ private:
              {{"id", id},
               {"slug", text("s")},
               {"title", text("t")},
-              {"source_path", [this] { return below(2) == 0 ? "NULL" : word("p"); }}},
+              {"source", [this] { return below(3) == 0 ? "''" : "'/x'"; }},
+              {"source_path", text("p")}},
              ", body, created_at, updated_at",
              ", '', 0, 0",
-             {"(id)", "(slug)", "(source_path)"}},
+             {"(id)", "(slug)", "(source, source_path)"}},
             {"post_author", {{"post", reference}, {"user", reference}, {"position", reference}}, "", "", {"(post, user)"}},
             {"post_tag", {{"post", reference}, {"tag", reference}}, "", "", {"(post, tag)"}},
             {"user", {{"id", id}, {"name", text("n")}, {"slug", text("s")}}, ", created_at", ", 0", {"(id)", "(name)", "(slug)"}},
@@ -284,12 +285,12 @@ BOOST_AUTO_TEST_CASE(what_a_shell_changes_is_noticed) {
         std::set<std::string> must_have;
         std::set<std::string> must_not_have;
     };
-    const std::string columns = "(id, slug, title, body, source_path, created_at, updated_at)";
+    const std::string columns = "(id, slug, title, body, source, source_path, created_at, updated_at)";
     const Case cases[] = {
-        {"REPLACE INTO post " + columns + " VALUES (1, 'x', 'X', '', NULL, 0, 0)",
+        {"REPLACE INTO post " + columns + " VALUES (1, 'x', 'X', '', NULL, NULL, 0, 0)",
          {"post", "post:id=1", "post:slug=a", "post:slug=x", "post:author=1", "post:author=2", "post:tag=t1", "post:tag=t2"},
          {"post:id=2", "post:author=3", "user", "tag"}},
-        {"REPLACE INTO post " + columns + " VALUES (9, 'b', 'X', '', 'a.md', 0, 0)",  // removes two
+        {"REPLACE INTO post " + columns + " VALUES (9, 'b', 'X', '', '/x', 'a.md', 0, 0)",  // removes two
          {"post:id=1", "post:id=2", "post:id=9", "post:slug=a", "post:slug=b", "post:author=1", "post:author=2", "post:tag=t1"},
          {"post:id=3"}},
         {"UPDATE OR REPLACE post SET slug = 'a' WHERE id = 3",
@@ -298,12 +299,13 @@ BOOST_AUTO_TEST_CASE(what_a_shell_changes_is_noticed) {
         {"UPDATE OR REPLACE post SET rowid = 1 WHERE id = 3",
          {"post:id=1", "post:id=3", "post:slug=a", "post:author=1", "post:tag=t1"},
          {"post:id=2"}},
-        {"UPDATE OR REPLACE post SET source_path = 'b.md' WHERE id = 3", {"post:id=2", "post:slug=b", "post:tag=t2"}, {"post:id=1"}},
+        {"UPDATE OR REPLACE post SET source = '/x', source_path = 'b.md' WHERE id = 3", {"post:id=2", "post:slug=b", "post:tag=t2"}, {"post:id=1"}},
+        {"UPDATE OR REPLACE post SET source = '/y', source_path = 'b.md' WHERE id = 3", {"post:id=3"}, {"post:id=2", "post:slug=b"}},
         {"UPDATE OR IGNORE post SET title = 'X', slug = 'x' WHERE id = 1", {"post:id=1", "post:slug=a", "post:slug=x"}, {"post:id=2"}},
-        {"INSERT INTO post " + columns + " VALUES (1, 'x', '', '', NULL, 0, 0) ON CONFLICT (id) DO UPDATE SET slug = excluded.slug",
+        {"INSERT INTO post " + columns + " VALUES (1, 'x', '', '', NULL, NULL, 0, 0) ON CONFLICT (id) DO UPDATE SET slug = excluded.slug",
          {"post:id=1", "post:slug=a", "post:slug=x"},
          {"post:id=2"}},
-        {"INSERT INTO post " + columns + " VALUES (NULL, 'new', '', '', NULL, 0, 0)",
+        {"INSERT INTO post " + columns + " VALUES (NULL, 'new', '', '', NULL, NULL, 0, 0)",
          {"post", "post:id=4", "post:slug=new"},
          {"post:id=1"}},
         {"DELETE FROM post",
@@ -362,7 +364,8 @@ BOOST_AUTO_TEST_CASE(triggers_find_their_rows_by_index) {
     create_schema(connection);
     for (const auto* sql :
          {"SELECT label FROM label_of_post WHERE post = 1",
-          "SELECT label FROM label_of_post WHERE post IN (SELECT 1 UNION SELECT id FROM post WHERE slug = 'a' OR source_path = 'b')",
+          "SELECT label FROM label_of_post WHERE post IN (SELECT 1 UNION SELECT id FROM post WHERE slug = 'a' OR (source = 's' AND "
+          "source_path = 'b'))",
           "SELECT 1 FROM clock WHERE EXISTS (SELECT 1 FROM change WHERE change.seq > clock.seq)"})
         BOOST_TEST_CONTEXT(sql)
     for (auto plan = connection.query(std::string("EXPLAIN QUERY PLAN ") + sql); plan.next();) {
