@@ -6,6 +6,7 @@
 #include "util/crypto.hpp"
 #include "util/slug.hpp"
 #include "util/text.hpp"
+#include "util/unicode.hpp"
 
 namespace recto {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::size_t kTokenBytes = 20;  // 40 hexadecimal digits, as DRF's
-constexpr std::size_t kMaxNameBytes = 150;
+constexpr std::size_t kMaxUserNameBytes = 150;
 
 std::string hash_of(std::string_view token) { return hex(hash256(token)); }
 
@@ -52,10 +53,13 @@ std::vector<std::string_view> first_words(std::string_view text) {
     return words;
 }
 
+// As it is stored: names that are equal but for Unicode's form are one.
+std::string known_name(std::string_view name) { return is_utf8(name) ? nfc(name) : std::string(name); }
+
 Result<std::string> checked_name(std::string_view name) {
-    const auto trimmed = trim(name);
-    if (!is_name(trimmed, kMaxNameBytes)) return Error{"a user's name has 1 to 150 bytes of UTF-8 without control characters"};
-    return std::string(trimmed);
+    auto known = known_name(trim(name));
+    if (!is_name(known, kMaxUserNameBytes)) return Error{"a user's name has 1 to 150 bytes of UTF-8 without control characters"};
+    return known;
 }
 
 }  // namespace
@@ -111,8 +115,9 @@ std::vector<User> Auth::users() {
 }
 
 Result<std::string> Auth::create_token(std::string_view user, std::string_view label, const ShowToken& show) {
-    if (!label.empty() && !is_name(label, kMaxNameBytes)) return Error{"a label has at most 150 bytes of UTF-8 without control characters"};
-    const auto id = user_id(store_.read(), user);
+    if (!label.empty() && !is_name(label, kMaxUserNameBytes))
+        return Error{"a label has at most 150 bytes of UTF-8 without control characters"};
+    const auto id = user_id(store_.read(), known_name(user));
     if (!id) return Error{"there is no user " + std::string(user) + "; see `recto user list`"};
 
     std::array<std::uint8_t, kTokenBytes> bytes;

@@ -4,6 +4,7 @@
 
 #include "site/build_id.hpp"
 #include "util/shared_file.hpp"
+#include "util/unicode.hpp"
 
 namespace recto {
 namespace {
@@ -122,7 +123,7 @@ Exempt exempt_of(Site& site) {
     std::vector<std::int64_t> ids;
     const auto users = site.auth.users();
     for (const auto& name : site.config.throttle_exempt_users) {
-        const auto user = std::ranges::find(users, name, &User::name);
+        const auto user = std::ranges::find(users, nfc(name), &User::name);
         if (user == users.end())
             log_message(Level::warning, "[throttle] exempt_users: there is no user " + name, "recto.throttle");
         else

@@ -154,6 +154,13 @@ BOOST_FIXTURE_TEST_CASE(users_get_slugs_of_their_own_and_names_are_checked, Open
     BOOST_TEST(auth.users().size() == 2u);
 }
 
+BOOST_FIXTURE_TEST_CASE(names_equal_but_for_unicodes_form_are_one_user, OpenedAuth) {
+    BOOST_TEST(auth.add_user("Jose\u0301").value().name == "Jos\u00e9");
+    BOOST_TEST(auth.add_user("Jos\u00e9").error() == "there is already a user Jos\u00e9");
+    for (const auto* name : {"Jose\u0301", "Jos\u00e9"}) BOOST_TEST(static_cast<bool>(auth.create_token(name, "")));
+    BOOST_TEST(auth.users().size() == 1u);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_token_for_nobody_is_refused, OpenedAuth) {
     BOOST_TEST(auth.create_token("bob", "").error() == "there is no user bob; see `recto user list`");
     BOOST_TEST(!auth.revoke_token(7));
