@@ -14,9 +14,9 @@ void append_field(std::string& out, std::string_view name, std::string_view text
     out += ',';
 }
 
-void append_field(std::string& out, std::string_view name, std::int64_t number) {
+void append_field(std::string& out, std::string_view name, std::optional<std::int64_t> number) {
     append_json_string(out, name);
-    out += ':' + std::to_string(number) + ',';
+    out += ':' + (number ? std::to_string(*number) : "null") + ',';
 }
 
 void append_post(std::string& out, const PublishedPost& post) {

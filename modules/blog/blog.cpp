@@ -6,6 +6,7 @@
 
 #include "blog/post_json.hpp"
 #include "blog/post_writer.hpp"
+#include "util/unicode.hpp"
 
 namespace recto {
 namespace {
@@ -77,7 +78,7 @@ std::optional<Post> one_post(Snapshot& snapshot, Rows rows) {
 }
 
 Result<Post> written(std::optional<Post> post) {
-    if (!post) return Error{"somebody else has just deleted the post"};
+    if (!post) return Error{"the post has just been deleted"};
     return *std::move(post);
 }
 
@@ -129,7 +130,7 @@ std::vector<PublishedPost> Blog::published_by_author(std::int64_t author, TimePo
         posts.push_back({.id = rows.integer(0),
                          .title = std::string(rows.text(1)),
                          .slug = std::string(rows.text(2)),
-                         .author_id = rows.integer(3),
+                         .author_id = rows.maybe_integer(3),
                          .excerpt = std::string(rows.text(4)),
                          .body = std::string(rows.text(5)),
                          .published_at = time_of(rows.integer(6)),
@@ -143,7 +144,7 @@ std::vector<PublishedPost> Blog::published_by_author(std::int64_t author, TimePo
 
 std::vector<Post> Blog::list(std::optional<PostStatus> status) { return list_(std::string(status ? to_text(*status) : "")); }
 std::optional<Post> Blog::find(std::int64_t id) { return by_id_(id); }
-std::optional<Post> Blog::find(std::string_view slug) { return by_slug_(std::string(slug)); }
+std::optional<Post> Blog::find(std::string_view slug) { return by_slug_(nfc(slug)); }
 
 Result<Post> Blog::create(const PostChanges& content, TimePoint now) {
     const auto good = checked(content);

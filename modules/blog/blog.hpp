@@ -5,7 +5,8 @@
 // Errors:   Result with a sentence for what a person gave wrong; DatabaseError from the store.
 // Threads:  safe to call from any thread.
 // Limits:   a body of 1 MiB, an excerpt of 64 KiB, a title of 1,200 bytes, a slug of 100 characters that are not all digits (those are
-//           ids), 100 authors and 100 tags of 150 bytes.
+//           ids), 100 authors and 1,000 tags of 150 bytes. A post may have no author.
+// Source:   Unicode's normalization form C for slugs and names of authors and tags, in which they are stored and looked up.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,10 @@
 
 namespace recto {
 
+inline constexpr std::size_t kMaxAuthors = 100;
+inline constexpr std::size_t kMaxTags = 1000;
+inline constexpr std::size_t kMaxNameBytes = 150;
+
 enum class PostStatus { draft, published, archived };
 
 struct Post {
@@ -33,16 +38,16 @@ struct Post {
     TimePoint created_at;
     TimePoint updated_at;
     std::string language;
-    std::vector<std::string> authors;  // names, in order
+    std::vector<std::string> authors;  // names, in order; may be none
     std::vector<std::string> tags;
 };
 
-// A post as `{"blogs":[…]}` shows it; author_id is its first author's.
+// A post as `{"blogs":[…]}` shows it; author_id is its first author's, empty for a post without authors.
 struct PublishedPost {
     std::int64_t id = 0;
     std::string title;
     std::string slug;
-    std::int64_t author_id = 0;
+    std::optional<std::int64_t> author_id = {};
     std::string excerpt;
     std::string body;
     TimePoint published_at;
@@ -53,6 +58,7 @@ struct PostChanges {  // what is absent stays as it is
     std::optional<std::string> title = {}, slug = {}, body = {}, excerpt = {}, language = {};
     std::optional<PostStatus> status = {};
     std::optional<TimePoint> published_at = {};
+    std::optional<TimePoint> updated_at = {};  // empty: now; never before the one it had
     std::optional<std::vector<std::string>> authors = {}, tags = {};
 };
 

@@ -1,30 +1,36 @@
-// front_matter.hpp - a Markdown file with YAML on top, as Jekyll, Hugo and their kin write it.
+// front_matter.hpp - what stands on top of a Markdown file: its keys, in YAML, TOML or JSON, and the text behind them.
 //
-// Errors:   a Result with line and reason.
+// YAML stands between lines of `---` (the last one may be `...`), TOML between lines of `+++`, JSON is one object at the beginning.
+// `---toml` and `---json` name the language, as gray-matter does. Blank lines and a byte order mark may come before. Nothing is dropped:
+// what isn't front matter is body, or the file is refused.
+//
+// Errors:   a Result with line and reason, `7: what was wrong`.
 // Threads:  pure functions.
-// Limits:   64 KiB of front matter; nested at most 16 deep, 10,000 values (aliases counted each time they are used).
-// Source:   the dialects of five real corpora: dates in many shapes, `author` or `authors`, tags as a list or one word, `draft: true` or
-//           `published: false`, the date and the slug in the file's name.
+// Limits:   64 KiB of front matter, without control characters; nested at most 16 deep, 10,000 values (aliases counted each time they are
+//           used).
+// Source:   Jekyll's document.rb, Hugo's pageparser, gray-matter for where it ends.
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "blog/blog.hpp"
 #include "util/json.hpp"
+#include "util/result.hpp"
 
 namespace recto {
 
-struct ImportedPost {
-    PostChanges content;  // the slug is a wish: another post may have it
-    json::object extra;   // keys that mean nothing to us, kept for the export
+struct FrontMatterKey {
+    std::string name;
+    json::value value;  // scalars of YAML and dates of TOML are texts
+    int line = 1;       // of the file
 };
 
-// `name` is the file's: `2015-03-17-a-slug.md` gives what the front matter leaves out.
-[[nodiscard]] Result<ImportedPost> parse_post_file(std::string_view text, std::string_view name);
+struct FrontMatter {
+    std::vector<FrontMatterKey> keys;  // as they stand there; YAML may have one twice
+    std::string_view body;             // into the text that was given
+};
 
-// `2015-03-17`, `2015-03-17 14:00:00 -4`, `2019-02-28T12:47:37.738Z`, one-digit months and hours. Without a zone: UTC.
-[[nodiscard]] std::optional<TimePoint> parse_date(std::string_view text);
+[[nodiscard]] Result<FrontMatter> parse_front_matter(std::string_view text);
 
 }  // namespace recto

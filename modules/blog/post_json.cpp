@@ -49,7 +49,8 @@ Post tag_invoke(json::value_to_tag<Post>, const json::value& json) {
 }
 
 void tag_invoke(json::value_from_tag, json::value& json, const PublishedPost& post) {
-    json = {post.id, post.title, post.slug, post.author_id, post.excerpt, post.body, micros(post.published_at), micros(post.updated_at)};
+    const auto author = post.author_id ? json::value(*post.author_id) : json::value();
+    json = {post.id, post.title, post.slug, author, post.excerpt, post.body, micros(post.published_at), micros(post.updated_at)};
 }
 
 PublishedPost tag_invoke(json::value_to_tag<PublishedPost>, const json::value& json) {
@@ -57,7 +58,7 @@ PublishedPost tag_invoke(json::value_to_tag<PublishedPost>, const json::value& j
     return {.id = fields.at(0).as_int64(),
             .title = text_at(fields.at(1)),
             .slug = text_at(fields.at(2)),
-            .author_id = fields.at(3).as_int64(),
+            .author_id = fields.at(3).is_null() ? std::nullopt : std::optional(fields.at(3).as_int64()),
             .excerpt = text_at(fields.at(4)),
             .body = text_at(fields.at(5)),
             .published_at = time_at(fields.at(6)),

@@ -4,6 +4,7 @@
 
 #include "util/slug.hpp"
 #include "util/text.hpp"
+#include "util/unicode.hpp"
 
 namespace recto {
 namespace {
@@ -11,8 +12,6 @@ namespace {
 constexpr std::size_t kMaxTitleBytes = 1200;  // 300 characters of 4 bytes
 constexpr std::size_t kMaxBodyBytes = 1u << 20;
 constexpr std::size_t kMaxExcerptBytes = 64u << 10;
-constexpr std::size_t kMaxNames = 100;
-constexpr std::size_t kMaxNameBytes = 150;
 constexpr std::size_t kMaxLanguageBytes = 35;  // RFC 5646 section 4.4.1
 
 std::optional<Error> wrong_text(std::string_view what, const std::optional<std::string>& text, std::size_t max_bytes) {
@@ -23,6 +22,8 @@ std::optional<Error> wrong_text(std::string_view what, const std::optional<std::
                      " are taken"};
     return {};
 }
+
+Value time_or_null(std::optional<TimePoint> time) { return time ? Value(micros(*time)) : Value(nullptr); }
 
 bool exists(WriteTransaction& transaction, std::string_view sql, std::initializer_list<Value> values) {
     return transaction.query(sql, values).next();
@@ -44,8 +45,9 @@ Result<std::int64_t> author_id(WriteTransaction& transaction, const std::string&
 
 std::int64_t tag_id(WriteTransaction& transaction, const std::string& name) {
     if (const auto id = find_id(transaction, "SELECT id FROM tag WHERE name = ?", name)) return *id;
-    const auto slug = free_slug(
-        name, [&](const std::string& candidate) { return !exists(transaction, "SELECT 1 FROM tag WHERE slug = ?", {candidate}); });
+    const auto slug = free_slug(tag_slug_of(name), [&](const std::string& candidate) {
+        return !exists(transaction, "SELECT 1 FROM tag WHERE slug = ?", {candidate});
+    });
     return transaction.insert("INSERT INTO tag (name, slug) VALUES (?, ?)", {name, slug});
 }
 
@@ -92,27 +94,40 @@ std::optional<Error> wrong_slug(const std::optional<std::string>& slug) {
     return Error{"the slug " + *slug + " must be of letters, digits and single dashes in lower case, such as " + slug_of(*slug)};
 }
 
-std::optional<Error> wrong_names(std::string_view what, const std::optional<std::vector<std::string>>& names) {
+std::optional<Error> wrong_names(std::string_view what, const std::optional<std::vector<std::string>>& names, std::size_t most) {
     if (!names) return {};
-    if (names->size() > kMaxNames) return Error{std::to_string(names->size()) + " " + std::string(what) + "s; at most 100 are taken"};
+    if (names->size() > most)
+        return Error{std::to_string(names->size()) + " " + std::string(what) + "s; at most " + std::to_string(most) + " are taken"};
     for (const auto& name : *names)
         if (!is_name(name, kMaxNameBytes))
             return Error{"a " + std::string(what) + " has 1 to 150 bytes of UTF-8 without control characters"};
     return {};
 }
 
+// Texts that are equal but for their form are one slug, one author, one tag. What isn't UTF-8 is left for the checks.
+void normalise(PostChanges& changes) {
+    const auto compose = [](std::string& text) {
+        if (is_utf8(text)) text = nfc(text);
+    };
+    if (changes.title && is_utf8(*changes.title)) changes.title = one_line(*changes.title);
+    if (changes.slug) compose(*changes.slug);
+    for (auto* const names : {&changes.authors, &changes.tags})
+        if (*names) std::ranges::for_each(**names, compose);
+}
+
 }  // namespace
 
 Result<PostChanges> checked(PostChanges changes) {
-    if (changes.title && trim(*changes.title).empty()) return Error{"the title is empty"};
+    normalise(changes);
+    if (changes.title && changes.title->empty()) return Error{"the title is empty"};
     const std::optional<Error> problems[] = {
         wrong_text("title", changes.title, kMaxTitleBytes),
         wrong_text("body", changes.body, kMaxBodyBytes),
         wrong_text("excerpt", changes.excerpt, kMaxExcerptBytes),
         wrong_text("language", changes.language, kMaxLanguageBytes),
         wrong_slug(changes.slug),
-        wrong_names("author", changes.authors),
-        wrong_names("tag", changes.tags),
+        wrong_names("author", changes.authors, kMaxAuthors),
+        wrong_names("tag", changes.tags, kMaxTags),
     };
     for (const auto& problem : problems)
         if (problem) return *problem;
@@ -130,8 +145,8 @@ Result<std::int64_t> insert_post(WriteTransaction& transaction, const PostChange
     const auto id = transaction.insert(
         "INSERT INTO post (slug, title, body, excerpt, status, published_at, created_at, updated_at, language) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        {*slug, *content.title, content.body.value_or(""), content.excerpt.value_or(""), to_text(status),
-         published_at ? Value(micros(*published_at)) : Value(nullptr), micros(now), micros(now), content.language.value_or("")});
+        {*slug, *content.title, content.body.value_or(""), content.excerpt.value_or(""), to_text(status), time_or_null(published_at),
+         micros(now), micros(content.updated_at.value_or(now)), content.language.value_or("")});
     if (auto problem = write_lists(transaction, id, content, now, missing)) return *problem;
     return id;
 }
@@ -141,7 +156,7 @@ Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id,
     if (changes.slug && exists(transaction, "SELECT 1 FROM post WHERE slug = ? AND id <> ?", {*changes.slug, id}))
         return Error{"there is already a post with the slug " + *changes.slug};
     const auto status = changes.status ? Value(to_text(*changes.status)) : Value(nullptr);
-    const auto published_at = changes.published_at ? Value(micros(*changes.published_at)) : Value(nullptr);
+    const auto published_at = time_or_null(changes.published_at);
     // Publishing without a date means now, unless it is public already.
     const auto at_the_latest = changes.status == PostStatus::published ? Value(micros(now)) : Value(nullptr);
 
@@ -150,7 +165,8 @@ Result<std::int64_t> update_post(WriteTransaction& transaction, std::int64_t id,
         "language = coalesce(?, language), status = coalesce(?, status), "
         "published_at = coalesce(?, min(published_at, ?), ?, published_at), updated_at = max(?, updated_at + 1) WHERE id = ?",
         {value_or_null(changes.title), value_or_null(changes.slug), value_or_null(changes.body), value_or_null(changes.excerpt),
-         value_or_null(changes.language), status, published_at, at_the_latest, at_the_latest, micros(now), id});
+         value_or_null(changes.language), status, published_at, at_the_latest, at_the_latest, micros(changes.updated_at.value_or(now)),
+         id});
     if (changed == 0) return Error{"there is no post " + std::to_string(id)};
     if (auto problem = write_lists(transaction, id, changes, now, missing)) return *problem;
     return id;

@@ -7,6 +7,7 @@
 
 #include <unistd.h>
 
+#include "command/progress.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -44,6 +45,12 @@ void finish_output() {
 // One write, so that lines of several processes on one terminal don't mix.
 void complain(std::string_view line) {
     const auto text = line_of(line);
+    std::fwrite(text.data(), 1, text.size(), stderr);
+}
+
+void show_progress(std::string_view line) {
+    if (::isatty(STDERR_FILENO) == 0) return;
+    const auto text = "\r" + printable(line) + "\x1b[K";
     std::fwrite(text.data(), 1, text.size(), stderr);
 }
 

@@ -2,7 +2,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "blog/front_matter.hpp"
+#include "blog/date.hpp"
 #include "command/commands.hpp"
 #include "command/output.hpp"
 #include "command/table.hpp"
@@ -33,9 +33,9 @@ Post existing(Operator& op, const std::string& slug_or_id) {
     return *std::move(post);
 }
 
-TimePoint date_of(const std::string& text) {
-    const auto date = parse_date(text);
-    if (!date) fail("expected a date such as 2026-03-17 or 2026-03-17T14:00:00+02:00, found " + text);
+TimePoint date_of(Operator& op, const std::string& text) {
+    const auto date = parse_date(text, TimeZone::find(op.config().site_time_zone).value());
+    if (!date) fail("expected a date such as 2026-03-17 or 2026-03-17T14:00:00+02:00, found " + text + ": " + date.error());
     return *date;
 }
 
@@ -63,7 +63,7 @@ void set(Operator& op, SetOptions options) {
     auto& changes = options.changes;
     if (!options.body_file.empty()) changes.body = body_of(options.body_file);
     if (!options.status.empty()) changes.status = status_of(options.status);
-    if (!options.date.empty()) changes.published_at = date_of(options.date);
+    if (!options.date.empty()) changes.published_at = date_of(op, options.date);
 
     auto& blog = op.site().blog;
     if (const auto post = find(op, options.post)) return report(blog.change(post->id, changes, time_now()), "post.change");
@@ -75,13 +75,13 @@ void set(Operator& op, SetOptions options) {
 void publish(Operator& op, const std::string& post, const std::string& at) {
     PostChanges changes;
     changes.status = PostStatus::published;
-    if (!at.empty()) changes.published_at = date_of(at);
+    if (!at.empty()) changes.published_at = date_of(op, at);
     report(op.site().blog.change(existing(op, post).id, changes, time_now()), "post.publish");
 }
 
 void remove(Operator& op, const std::string& slug_or_id) {
     const auto post = existing(op, slug_or_id);
-    if (!op.site().blog.remove(post.id)) fail("somebody else has just deleted " + slug_or_id);
+    if (!op.site().blog.remove(post.id)) fail("the post " + slug_or_id + " has just been deleted");
     log_event("post.delete", {{"post", post.id}, {"slug", post.slug}});
 }
 

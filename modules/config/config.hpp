@@ -80,6 +80,7 @@ struct ModelSection {
 struct Config {
     // Absolute; relative paths of the file are joined to it, so all paths below are absolute too.
     std::filesystem::path data;
+    std::string site_time_zone;  // an IANA name
 
     std::filesystem::path server_socket;
     std::filesystem::path runtime_dir;  // shared memory and sockets; private, in memory

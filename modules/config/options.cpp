@@ -8,6 +8,7 @@
 #include "util/network.hpp"
 #include "util/result.hpp"
 #include "util/text.hpp"
+#include "util/time_zone.hpp"
 
 namespace recto {
 namespace {
@@ -19,6 +20,9 @@ using std::chrono::milliseconds;
 constexpr std::array kOptions{
     Option{"site.data", &Config::data, "/var/lib/recto", kAbsolutePath,
      "The folder of all that must last: database and logs. A relative path in any other option starts from here."},
+    Option{"site.time_zone", &Config::site_time_zone, "UTC", kTimeZone,
+     "Where the site is at home, such as Europe/Berlin: a date without a zone, in an imported file or given to `recto post`, is of its "
+     "clocks. What is there already stays as it is."},
 
     Option{"server.socket", &Config::server_socket, "/run/recto.sock", kSocketPath,
      "Where the workers listen and nginx connects. A socket given by systemd or spawn-fcgi comes first."},
@@ -220,6 +224,7 @@ bool is_key_prefix(std::string_view text) { return !text.empty() && text.size() 
 bool is_printable(std::string_view text, std::size_t most) { return text.size() <= most && text.find('\t') == std::string_view::npos; }
 
 bool is_good_text(std::string_view text, std::string_view allowed) {
+    if (allowed == kTimeZone) return TimeZone::find(text).has_value();
     if (allowed == kKeyPrefix) return is_key_prefix(text);
     if (allowed == kUserName) return is_printable(text, 255);
     if (allowed == kPassword) return is_printable(text, 1024);

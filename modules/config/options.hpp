@@ -22,6 +22,7 @@ namespace recto {
 
 // What may stand in Option::allowed: a range `1ms..5s`, words `info|error`, both `1s..30d|off`, or one of these.
 inline constexpr std::string_view kAnyPath = "a path";
+inline constexpr std::string_view kTimeZone = "a time zone of the IANA database";
 inline constexpr std::string_view kAbsolutePath = "an absolute path";
 inline constexpr std::string_view kLogFile = "a path, with no % in it but one %i in the name";
 inline constexpr std::string_view kSocketPath = "a path of at most 107 bytes";

@@ -11,7 +11,14 @@
 
 namespace recto {
 
-// The first paragraph as plain text on one line, at most `max_bytes`, whole words, `…` where it was cut. Empty when there is none.
+// The first paragraph that has text, as plain text on one line, at most `max_bytes`, whole words, `…` where it was cut. Pictures and tables
+// have none. Empty when there is none.
 [[nodiscard]] std::string first_paragraph(std::string_view markdown, std::size_t max_bytes);
+
+// The first heading, as plain text of at most 300 bytes. Empty when the first 4 KiB have none.
+[[nodiscard]] std::string first_heading(std::string_view markdown);
+
+// What stands before `<!-- more -->`, also as `<!--more-->` or with words behind it; all of the text when there is none.
+[[nodiscard]] std::string_view before_more(std::string_view markdown);
 
 }  // namespace recto

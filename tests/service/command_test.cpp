@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <unistd.h>
+
 #include "tests/support/blogs.hpp"
 #include "tests/support/post_files.hpp"
 #include "tests/support/service.hpp"
@@ -373,6 +375,74 @@ BOOST_AUTO_TEST_CASE(again_changes_nothing_and_what_was_edited_since_is_left_unl
 
     BOOST_TEST(output_of({"import", "--force", folder}) == "added 0, updated 1, unchanged 1, left 0, not read 0\n");
     BOOST_TEST(has(output_of({"post", "list"}), "By file"));
+}
+
+BOOST_AUTO_TEST_CASE(the_report_says_what_came_in_as_a_draft_and_ends_with_counts_by_reason) {
+    const auto folder = service().folder() / "held-back";
+    write_post(folder, "2026-01-01-no", {.title = "No", .authors = {"Ines"}, .date = "", .more = "published: no\n"});
+    write_post(folder, "2026-01-02-word", {.title = "Word", .authors = {"Ines"}, .date = "", .more = "status: \"a\\x1b]0;b\\x07\"\nhero: x\n"});
+    write_post(folder / "_drafts", "place", {.title = "Place", .authors = {"Ines"}, .date = ""});
+    replace_file(folder / "2026-01-03-bad.md", "---\ntitle: x\ndate: \"\\e]0;x\\a\"\n---\n");
+    for (const auto* flag : {"--dry-run", "--force"}) BOOST_TEST_CONTEXT(flag) {
+            const auto result = recto_command({"import", folder, flag});
+            BOOST_TEST(result.status == kFailed);
+            BOOST_TEST(has(result.output, "added 3, updated 0, unchanged 0, left 0, not read 1\n"), result.output);
+            BOOST_TEST(result.output.starts_with("dry run, nothing is written: ") == (std::string_view(flag) == "--dry-run"));
+            for (const auto* line :
+                 {"2026-01-01-no.md: a draft: the file says that it isn't public: published: no\n",
+                  "2026-01-02-word.md: a draft: its status isn't understood: status: a\\x1b]0;b\\x07\n",
+                  "_drafts/place.md: a draft: it is in a place for what isn't public: _drafts/\n",
+                  "key without a meaning here, kept: hero (files: 1, such as 2026-01-02-word.md)\n",
+                  "files, a draft: its status isn't understood: 1\n", "files, not taken in: expected a date such as 2015-03-17 or 2015-03-17 14:00:00 -0400: 1\n"})
+                BOOST_TEST(has(result.errors, line), result.errors);
+            BOOST_TEST(result.errors.find_first_of("\x1b\x07") == std::string::npos);
+        }
+    for (const auto* title : {"No", "Word", "Place"}) BOOST_TEST(has(output_of({"post", "list", "--status", "draft"}), title));
+}
+
+BOOST_AUTO_TEST_CASE(a_date_is_of_the_given_clocks_and_a_folder_of_the_given_source) {
+    const auto folder = service().folder() / "clocks";
+    write_post(folder, "summer", {.title = "Summer", .authors = {"Ines"}, .date = "2026-07-01 12:00"});
+    (void)output_of({"import", folder, "--time-zone", "Europe/Berlin", "--source", "clocks"});
+    BOOST_TEST(done(service().sqlite("SELECT source, published_at / 1000000 FROM post WHERE slug = 'summer'")) == "clocks|1782900000\n");
+    check_refused({"import", folder, "--time-zone", "BST"}, kUsage, "expected a time zone of the IANA database");
+    check_refused({"import", folder, "--source", " x"}, kUsage, "expected a name");
+}
+
+// Recto gives up root's rights for those of the owner of the site's files, who can't read all that root can.
+BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_read_is_said_with_the_user_and_why) {
+    if (::geteuid() != 0) {
+        BOOST_TEST_MESSAGE("only root can give files to another user");
+        return;
+    }
+    const Ini ini("");
+    const auto folder = ini.folder.path();
+    fs::permissions(folder, fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
+    fs::create_directories(folder / "data");
+    BOOST_REQUIRE(::chown((folder / "data").c_str(), 65534, 65534) == 0);
+    replace_file(ini.file, "[site]\ndata = " + (folder / "data").string() + "\n[server]\nruntime_dir = " + (folder / "data/run").string() + "\n");
+    fs::create_directories(folder / "closed/posts");
+    fs::permissions(folder / "closed", fs::perms::owner_all);
+    const auto recto = [&](const std::vector<std::string>& arguments) {
+        const char* const build = std::getenv("BUILD");
+        std::vector<std::string> command{std::string(build == nullptr ? "build" : build) + "/recto", "--config", ini.file};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return run_command(command);
+    };
+    (void)done(recto({"migrate"}));
+    const auto closed = (folder / "closed/posts").string();
+    const auto result = recto({"import", closed});
+    BOOST_TEST(result.status == kFailed);
+    BOOST_TEST(has(result.errors, "recto: cannot read the folder " + closed + ": Permission denied for the user nobody (the owner of " +
+                                      (folder / "data").string() + ", whose rights `recto` uses instead of root's"),
+               result.errors);
+
+    fs::permissions(folder / "closed", fs::perms::others_exec, fs::perm_options::add);
+    write_post(folder / "closed/posts", "2026-01-01-x", {.title = "x", .authors = {"Ines"}, .date = ""});
+    fs::permissions(folder / "closed/posts", fs::perms::others_read | fs::perms::others_exec, fs::perm_options::add);
+    fs::permissions(folder / "closed/posts/2026-01-01-x.md", fs::perms::owner_read);
+    const auto file = recto({"import", closed});
+    BOOST_TEST(has(file.errors, "2026-01-01-x.md:1: Permission denied for the user nobody"), file.errors);
 }
 
 BOOST_AUTO_TEST_CASE(a_folder_that_is_not_there_is_said) { check_refused({"import", "/not/there"}, kFailed, "not a folder: /not/there"); }

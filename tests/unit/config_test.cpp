@@ -500,10 +500,14 @@ BOOST_AUTO_TEST_CASE(paths_start_from_data) {
     BOOST_TEST(config.server_socket == "/srv/my blog/r.sock");
     BOOST_TEST(config.runtime_dir == "/srv/my blog/run");
     BOOST_TEST(config.store_file == "/db/r.db");
+    BOOST_TEST(config.site_time_zone == "UTC");
+    BOOST_TEST(config_of("[site]\ntime_zone = Europe/Berlin\n").site_time_zone == "Europe/Berlin");
 
     const Case cases[] = {
         {"[site]\ndata =\n", "recto.ini:2: [site] data = : expected an absolute path, such as /var/lib/recto"},
         {"[site]\ndata = ~/blog\n", "recto.ini:2: [site] data = ~/blog: expected an absolute path, such as /var/lib/recto"},
+        {"[site]\ntime_zone = Berlin\n", "recto.ini:2: [site] time_zone = Berlin: expected a time zone of the IANA database, such as UTC"},
+        {"[site]\ntime_zone = BST\n", "recto.ini:2: [site] time_zone = BST: expected a time zone of the IANA database, such as UTC"},
         {"[server]\nruntime_dir =\n", "recto.ini:2: [server] runtime_dir = : expected a path, such as /run/recto"},
         {"[server]\nsocket =\n", "recto.ini:2: [server] socket = : expected a path of at most 107 bytes, such as /run/recto.sock"}};
     check_mistakes(cases);
