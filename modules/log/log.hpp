@@ -7,8 +7,8 @@
 // A logger is a dotted name: `recto.cache` has the level and the handlers of the nearest name above it that has any, in the end those of
 // the log itself. Handlers are files, which several processes share, and standard error.
 //
-// Errors:   none after LogSession is made. A line that can't be written is counted; when writing works again a `log.gap` event says how
-//           many were lost. LogSession throws when a folder can't be made or a file not opened at the start, or a rule names no handler.
+// Errors:   none after LogSession is made. A line that can't be written, now or from the start on, goes to standard error and is counted; a
+//           `log.gap` event tells the count later. LogSession throws without room for its shared memory, or if a rule names no handler.
 // Threads:  safe to call from any thread and any number of processes with the same files. A session is not for the child of a fork().
 // Limits:   a record is cut to max_record bytes; files are max_bytes plus at most one record (or batch) per process. 64 handlers.
 //           A program that may meet RLIMIT_FSIZE ignores SIGXFSZ; then it is a full disk.

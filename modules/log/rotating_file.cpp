@@ -62,6 +62,13 @@ std::uint64_t free_space_of(const fs::path& folder) {
     return std::uint64_t{status.f_bavail} * status.f_frsize;
 }
 
+// From the beginning of the line that the rest is of.
+void show_lost(std::string_view lines, std::string_view rest) {
+    const auto taken = lines.substr(0, lines.size() - rest.size());
+    const auto whole = lines.substr(taken.rfind('\n') + 1);  // npos + 1 is 0
+    (void)!::write(STDERR_FILENO, whole.data(), whole.size());
+}
+
 UniqueFd open_for_append(const fs::path& path) {
     return UniqueFd(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, kFileMode));
 }
@@ -77,7 +84,7 @@ RotatingFile::RotatingFile(Options options, GapLine gap_line)
       counters_(options_.counters),
       now_(coarse_now()) {
     assert(options_.max_bytes.bytes > 0 && options_.max_bytes.bytes <= Meter::kMaxBytes / 2 && options_.backup_count > 0);
-    open();
+    look();
 }
 
 RotatingFile::~RotatingFile() {
@@ -107,6 +114,7 @@ UniqueFd RotatingFile::write_and_count(std::string_view lines, bool wants_file) 
     if (lost > 0) {
         remember_lost(lost, now_);
         counters_.lost(lost);
+        show_lost(lines, rest);
     }
     counters_.wrote(lines_in(lines) - lost);
     if (!wants_file || !fd_ || is_device_ || !rest.empty()) return UniqueFd();

@@ -4,8 +4,8 @@
 // survives any death of the process. How full the file is stands in memory that the processes share (meter.hpp). The full file becomes
 // `name.1`, the others move one up (backups.hpp).
 //
-// Errors:   the constructor throws std::system_error. write() throws nothing: a line that can't be written is counted, standard error
-//           hears of it (at most every 10 s), and the first line written again comes after one that tells the count.
+// Errors:   none, not even if the file can't be opened at first. A line that can't be written goes to standard error and is counted; the reason
+//           is told there (at most every 10 s), and the first line written again comes after one that tells the count.
 //           While the file system has less than min_free_space the oldest backup goes, one every 100 ms; with none left lines are lost.
 // Threads:  safe to call from any thread, and from any process with a RotatingFile of its own. Not shared across fork().
 // Devices:  /dev/null, a terminal or a pipe takes the lines as they come; nothing is rotated, locked or looked at.

@@ -327,13 +327,34 @@ BOOST_AUTO_TEST_CASE(without_a_session_warnings_go_to_standard_error) {
     BOOST_TEST(read_file(folder / "recto.log").empty());
 }
 
-BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_at_the_start_is_an_exception_with_its_path) {
+BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_at_the_start_goes_to_standard_error_until_it_can) {
     const TemporaryFolder folder;
     write_text(folder / "file", "x");
     fs::create_directory(folder / "folder");
-    for (const auto& path : {folder / "file" / "recto.log", folder / "folder"}) BOOST_TEST_CONTEXT(path)
-    BOOST_CHECK_EXCEPTION(LogSession(log_to({.file = path})), std::system_error,
-                          [&](const auto& problem) { return std::string(problem.what()).find(folder.path()) != std::string::npos; });
+    for (const auto& path : {folder / "file" / "recto.log", folder / "folder"}) BOOST_TEST_CONTEXT(path) {
+        const auto errors = folder / "errors";
+        fs::remove(errors);
+        BOOST_REQUIRE(exit_status(in_child([&] {
+                          const ErrorOutput redirected(errors);
+                          const LogSession session(log_to({.file = path}));
+                          log_event("shown");
+                          fs::remove_all(folder / "file");
+                          fs::remove_all(folder / "folder");
+                          std::this_thread::sleep_for(150ms);
+                          log_event("written");
+                      })) == 0);
+        const auto shown = read_file(errors);
+        BOOST_TEST(shown.find("recto: log " + path.string() + ": ") != std::string::npos, shown);
+        BOOST_TEST(shown.find(R"({"ev":"shown")") != std::string::npos, shown);
+        BOOST_TEST(shown.find(R"({"ev":"written")") == std::string::npos, shown);
+        const auto events = events_of(path);
+        BOOST_REQUIRE(events.size() == 2u);
+        BOOST_TEST(events[0].at("ev").as_string() == "log.gap");
+        BOOST_TEST(events[0].at("data").at("lost").as_int64() == 1);
+        BOOST_TEST(events[1].at("ev").as_string() == "written");
+        fs::remove_all(folder / "folder");
+        fs::create_directory(folder / "folder");
+    }
     const LogSession possible(log_to({.file = folder / "a" / "b" / "recto.log"}));
     BOOST_TEST((fs::status(folder / "a" / "b").permissions() == static_cast<fs::perms>(0750)));
 }

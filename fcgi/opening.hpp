@@ -1,0 +1,77 @@
+// opening.hpp - opens what a worker needs, in order, and may be tried again: the configuration, the log, the throttle's table, the
+// database (which it migrates first), and the views over them.
+//
+// What could be opened is kept for the next try; after a change of the configuration all of it is opened anew.
+//
+// Errors:   BadConfiguration, with every mistake; std::runtime_error for whatever else can't be opened, naming it.
+// Threads:  for the main thread.
+// Limits:   a migration waits up to a minute for another process's, and never touches a newer or a foreign database. The first try makes
+//           the process go on as the owner of the data folder; a later one can't become somebody else.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "clock/clock.hpp"
+#include "fcgi/throttle_keeper.hpp"
+#include "fcgi/view_exchange.hpp"
+#include "log/log.hpp"
+#include "site/site.hpp"
+#include "throttle/gate.hpp"
+#include "throttle/throttle.hpp"
+
+namespace recto {
+
+class BadConfiguration : public std::runtime_error {
+public:
+    explicit BadConfiguration(std::vector<std::string> found);
+    const std::vector<std::string> mistakes;
+};
+
+// The throttle's table and what it needs beside it.
+struct Counting {
+    explicit Counting(const Config& config);
+    Throttle throttle;
+    const ThrottleKeeper keeper;
+};
+
+// A site that requests can be answered from.
+struct OpenedSite {
+    OpenedSite(const Config& config, std::shared_ptr<Counting> counts);
+    OpenedSite(const Config& config, std::shared_ptr<Counting> counts, Store store);
+
+    const std::shared_ptr<Counting> counting;  // with the next try, perhaps
+    Site site;
+    Gate gate;
+    const Application application;
+};
+
+class Opening {
+public:
+    explicit Opening(std::filesystem::path config_file) : config_file_(std::move(config_file)) {}
+
+    // The configuration as it is now, with the log open.
+    const Config& read();
+
+    // All of it. The Opening must outlive what it returns, for the log.
+    [[nodiscard]] std::unique_ptr<OpenedSite> open();
+
+    // After open() failed: what there is without the database. It can answer from the caches, as counted as ever, and nothing else. Null:
+    // the configuration, the throttle's table or the clock is missing too. Shared with the requests that it answers.
+    [[nodiscard]] std::shared_ptr<OpenedSite> without_database(const std::string& why);
+
+private:
+    void begin_anew(Config config);
+
+    const std::filesystem::path config_file_;
+    std::optional<Config> config_;  // of log_ and counting_
+    std::unique_ptr<LogSession> log_;
+    std::shared_ptr<Counting> counting_;
+    std::shared_ptr<OpenedSite> without_database_;
+};
+
+}  // namespace recto
