@@ -7,7 +7,6 @@
 #include "fcgi/answers.hpp"
 #include "fcgi/listen.hpp"
 #include "log/log.hpp"
-#include "util/context.hpp"
 #include "util/crypto.hpp"
 
 namespace recto {
@@ -34,37 +33,11 @@ private:
     const std::string txid_;
 };
 
-// A request to the caches. What they don't answer, and a view computes after all, is no answer of a worker that can't work.
-class CachedOnly : public Exchange {
-public:
-    CachedOnly(std::shared_ptr<OpenedSite> caches, Request&& request)
-        : caches_(std::move(caches)), exchange_(caches_->application.begin(std::move(request))) {}
-
-    std::optional<Response> without_waiting() override { return cached(exchange_->without_waiting()); }
-    std::optional<Response> to_the_end(const Wake& wake) override { return cached(exchange_->to_the_end(wake)); }
-    void answered(const Response& response) override { exchange_->answered(response); }
-    void abandoned() override { exchange_->abandoned(); }
-    [[nodiscard]] RequestContext* context() override { return exchange_->context(); }
-
-private:
-    // A refusal of the throttle is counted and true.
-    [[nodiscard]] std::optional<Response> cached(std::optional<Response> response) const {
-        constexpr int kTooManyRequests = 429;
-        if (!response || response->status == kTooManyRequests || response->header_value("Cache-Status").starts_with("recto; hit"))
-            return response;
-        auto refusal = unavailable(kRetryAfter);
-        refusal.set("X-Request-Id", exchange_->context()->txid);
-        return refusal;
-    }
-
-    const std::shared_ptr<OpenedSite> caches_;
-    const std::unique_ptr<Exchange> exchange_;
-};
-
+// Its answers wait for nothing.
 ServerOptions small() {
     ServerOptions options;
     options.threads = 1;
-    options.pool = 2;
+    options.pool = 1;
     options.stop_timeout = 2s;
     return options;
 }
@@ -93,31 +66,17 @@ bool LastingReason::is_due(const std::string& reason, Clock::time_point now) {
     return true;
 }
 
-void DegradedServer::begin(const std::string& reason, std::shared_ptr<OpenedSite> caches) {
-    {
-        const std::lock_guard lock(caches_mutex_);
-        caches_ = std::move(caches);
-    }
+void DegradedServer::begin(const std::string& reason) {
     const std::lock_guard lock(mutex_);
     if (!server_) {
         UniqueFd listen(::fcntl(listen_fd_, F_DUPFD_CLOEXEC, 0));
         if (!listen) throw std::system_error(errno, std::generic_category(), "cannot keep the listening socket");
-        server_.emplace(listen.release(), small(), [this](Request&& request) { return begin_exchange(std::move(request)); });
+        server_.emplace(listen.release(), small(), begin_refusal);
         since_ = LastingReason::Clock::now();
         thread_ = std::thread([this] { (void)server_->run(); });
         notify_service_manager("READY=1");
     }
     if (reason_.is_due(reason, LastingReason::Clock::now())) tell(reason);
-}
-
-std::unique_ptr<Exchange> DegradedServer::begin_exchange(Request&& request) {
-    std::shared_ptr<OpenedSite> caches;
-    {
-        const std::lock_guard lock(caches_mutex_);
-        caches = caches_;
-    }
-    if (!caches) return begin_refusal(std::move(request));
-    return std::make_unique<CachedOnly>(std::move(caches), std::move(request));
 }
 
 bool DegradedServer::has_begun() {
@@ -126,7 +85,7 @@ bool DegradedServer::has_begun() {
 }
 
 void DegradedServer::tell(const std::string& reason) {
-    notify_service_manager("STATUS=degraded: " + reason.substr(0, reason.find('\n')));
+    notify_service_manager("STATUS=degraded, answers 503: " + reason.substr(0, reason.find('\n')));
     log_event("worker.degraded", {{"reason", reason}}, kDefaultLogger, Level::error);
 }
 
@@ -136,7 +95,6 @@ void DegradedServer::end() {
     server_->stop();
     thread_.join();
     server_.reset();
-    caches_.reset();
     reason_ = {};
 }
 

@@ -1,5 +1,4 @@
-// degraded_server.hpp - in place of a worker that can't work yet: answers from the caches if it can, else 503 with Retry-After, and says
-// why.
+// degraded_server.hpp - answers 503 with Retry-After to every request, in place of a worker that can't work yet, and says why it can't.
 //
 // Errors:   begin() throws std::system_error when it can't be had.
 // Threads:  its own; the functions are safe to call from any thread.
@@ -12,7 +11,6 @@
 #include <string>
 #include <thread>
 
-#include "fcgi/opening.hpp"
 #include "fcgi/server.hpp"
 #include "util/file.hpp"
 
@@ -42,9 +40,8 @@ public:
     DegradedServer(const DegradedServer&) = delete;
     DegradedServer& operator=(const DegradedServer&) = delete;
 
-    // Answers from now on, until end(); tells the service manager and, if it is due, the log. `caches` (or null) is asked first from now
-    // on.
-    void begin(const std::string& reason, std::shared_ptr<OpenedSite> caches);
+    // Answers from now on, until end(); tells the service manager and, if it is due, the log.
+    void begin(const std::string& reason);
 
     [[nodiscard]] bool has_begun();
 
@@ -53,11 +50,8 @@ public:
 
 private:
     void tell(const std::string& reason);
-    std::unique_ptr<Exchange> begin_exchange(Request&& request);
 
     const int listen_fd_;
-    std::mutex caches_mutex_;
-    std::shared_ptr<OpenedSite> caches_;  // guarded by caches_mutex_
     std::mutex mutex_;
     // guarded by mutex_:
     std::optional<Server> server_;

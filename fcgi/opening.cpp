@@ -31,16 +31,10 @@ void migrate_database(const Config& config) {
 
 BadConfiguration::BadConfiguration(std::vector<std::string> found) : std::runtime_error(joined(found)), mistakes(std::move(found)) {}
 
-OpenedSite::OpenedSite(const Config& config, std::shared_ptr<Counting> counts)
-    : OpenedSite(config, std::move(counts), Store::open(store_options(config))) {}
+OpenedSite::OpenedSite(const Config& config, Throttle& throttle)
+    : site(config), gate(Gate::open(config.runtime_dir)), application(site, throttle, gate, all_views(), make_handlers(site)) {}
 
-OpenedSite::OpenedSite(const Config& config, std::shared_ptr<Counting> counts, Store store)
-    : counting(std::move(counts)),
-      site(config, std::move(store)),
-      gate(Gate::open(config.runtime_dir)),
-      application(site, counting->throttle, gate, all_views(), make_handlers(site)) {}
-
-Counting::Counting(const Config& config)
+Opening::Counting::Counting(const Config& config)
     : throttle(opened_throttle(config)), keeper(throttle, throttle_options(config).snapshot, config.throttle_snapshot) {}
 
 const Config& Opening::read() {
@@ -51,7 +45,6 @@ const Config& Opening::read() {
 }
 
 void Opening::begin_anew(Config config) {
-    without_database_.reset();
     counting_.reset();
     log_.reset();
     config_ = std::move(config);
@@ -63,20 +56,9 @@ void Opening::begin_anew(Config config) {
 // The throttle first: it needs no database.
 std::unique_ptr<OpenedSite> Opening::open() {
     const auto& config = read();
-    if (!counting_) counting_ = std::make_shared<Counting>(config);
+    if (!counting_) counting_ = std::make_unique<Counting>(config);
     migrate_database(config);
-    auto opened = std::make_unique<OpenedSite>(config, counting_);
-    without_database_.reset();
-    return opened;
-}
-
-std::shared_ptr<OpenedSite> Opening::without_database(const std::string& why) try {
-    if (without_database_ || !counting_) return without_database_;
-    auto store = Store::without_database(store_options(*config_), why);
-    if (store) without_database_ = std::make_shared<OpenedSite>(*config_, counting_, std::move(*store));
-    return without_database_;
-} catch (const std::exception&) {  // it needs more than the caches: exempt_users
-    return nullptr;
+    return std::make_unique<OpenedSite>(config, counting_->throttle);
 }
 
 }  // namespace recto

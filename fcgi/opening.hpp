@@ -32,19 +32,10 @@ public:
     const std::vector<std::string> mistakes;
 };
 
-// The throttle's table and what it needs beside it.
-struct Counting {
-    explicit Counting(const Config& config);
-    Throttle throttle;
-    const ThrottleKeeper keeper;
-};
-
 // A site that requests can be answered from.
 struct OpenedSite {
-    OpenedSite(const Config& config, std::shared_ptr<Counting> counts);
-    OpenedSite(const Config& config, std::shared_ptr<Counting> counts, Store store);
+    OpenedSite(const Config& config, Throttle& throttle);
 
-    const std::shared_ptr<Counting> counting;  // with the next try, perhaps
     Site site;
     Gate gate;
     const Application application;
@@ -57,21 +48,21 @@ public:
     // The configuration as it is now, with the log open.
     const Config& read();
 
-    // All of it. The Opening must outlive what it returns, for the log.
+    // All of it. The Opening must outlive what it returns.
     [[nodiscard]] std::unique_ptr<OpenedSite> open();
 
-    // After open() failed: what there is without the database. It can answer from the caches, as counted as ever, and nothing else. Null:
-    // the configuration, the throttle's table or the clock is missing too. Shared with the requests that it answers.
-    [[nodiscard]] std::shared_ptr<OpenedSite> without_database(const std::string& why);
-
 private:
+    struct Counting {
+        explicit Counting(const Config& config);
+        Throttle throttle;
+        const ThrottleKeeper keeper;
+    };
     void begin_anew(Config config);
 
     const std::filesystem::path config_file_;
     std::optional<Config> config_;  // of log_ and counting_
     std::unique_ptr<LogSession> log_;
-    std::shared_ptr<Counting> counting_;
-    std::shared_ptr<OpenedSite> without_database_;
+    std::unique_ptr<Counting> counting_;
 };
 
 }  // namespace recto

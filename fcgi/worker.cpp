@@ -65,12 +65,12 @@ std::unique_ptr<OpenedSite> Worker::try_to_open() {
     // What is half opened may be left at any moment, as by a kill -9; to wait for it could take a minute.
     const std::stop_callback leave(stop_, [] { std::_Exit(0); });
     const std::jthread patience([this](const std::stop_token& opened) {
-        if (sleep_unless(opened, kOpensWithin) && !degraded_->has_begun()) degraded_->begin("the blog is still being opened", nullptr);
+        if (sleep_unless(opened, kOpensWithin) && !degraded_->has_begun()) degraded_->begin("the blog is still being opened");
     });
     try {
         return opening_.open();
     } catch (const std::exception& problem) {
-        degraded_->begin(problem.what(), opening_.without_database(problem.what()));
+        degraded_->begin(problem.what());
         return nullptr;
     }
 }

@@ -1,6 +1,6 @@
 // worker.hpp - one worker process: it answers from the start, and is a blog as soon as the blog can be opened.
 //
-// As long as it can't be opened the worker is degraded: it answers what is cached if it can, else 503 with Retry-After. It logs the reason
+// As long as it can't be opened the worker is degraded: it answers 503 with Retry-After to every request. It logs the reason
 // at once, again when the reason changes and each minute, and tries again every 5 s. Then it goes on as any other worker, without a
 // restart. An opening that takes longer than two seconds (a long migration, a database that hangs) is such a time too. So a fault makes no
 // visitor wait, and the service manager, which hears READY=1 in any case, has nothing to restart.

@@ -3,8 +3,6 @@
 #include "command/commands.hpp"
 #include "command/output.hpp"
 #include "site/owner.hpp"
-#include "util/file.hpp"
-#include "util/shared_file.hpp"
 
 namespace recto {
 
@@ -13,9 +11,7 @@ void add_migrate(CLI::App& program, Operator& op) {
     command->final_callback([&op] {
         become_owner_of(op.config().data);
         ::umask(0027);
-        make_directories(op.config().store_file.parent_path());
-        make_private_directory(op.config().runtime_dir);
-        const auto applied = migrate(store_options(op.config()));
+        const auto applied = bring_up_database(op.config());
         for (const auto& step : applied) print_line("applied " + std::to_string(step.number) + ' ' + step.name);
         if (applied.empty()) print_line("nothing to do");
     });

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "site/build_id.hpp"
+#include "util/file.hpp"
 #include "util/shared_file.hpp"
 #include "util/unicode.hpp"
 
@@ -113,6 +114,12 @@ ThrottleOptions throttle_options(const Config& config) {
     for (const auto& [scope, rate] : config.throttle_scopes)
         if (rate) options.policies.push_back(throttle_policy(config, scope, *rate));
     return options;
+}
+
+std::vector<Migration> bring_up_database(const Config& config) {
+    make_directories(config.store_file.parent_path());
+    make_private_directory(config.runtime_dir);
+    return migrate(store_options(config));
 }
 
 Exempt exempt_of(Site& site) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "auth/auth.hpp"
 #include "blog/blog.hpp"
@@ -35,6 +36,10 @@ struct Site {
     Auth auth;
     Blog blog;
 };
+
+// Makes the database if there is none, and applies the migrations that are missing, with a copy of what it was beside it (store.hpp). Makes
+// the folders that it and the shared memory need. Throws std::runtime_error naming the file: it is damaged, newer, or not ours.
+std::vector<Migration> bring_up_database(const Config& config);
 
 // [throttle] exempt_networks and exempt_users, as they are now. A name that no user has is logged.
 [[nodiscard]] Exempt exempt_of(Site& site);

@@ -181,6 +181,7 @@ std::vector<Migration> migrate(const StoreOptions& options, const Schema& schema
     make_private_file(options.file);
     Connection connection(options.file, Connection::Mode::create, std::max(options.busy_timeout, kMigrationPatience));
     connection.execute("PRAGMA foreign_keys = OFF");  // a migration may have to rebuild a table that others refer to
+    if (is_current(connection, schema)) return {};  // a process that writes for long keeps no worker from starting
     Transaction transaction(connection, "BEGIN IMMEDIATE");
     const auto version = recognized_version(connection, schema);
     refuse_newer(connection, version, schema);

@@ -600,50 +600,6 @@ BOOST_AUTO_TEST_CASE(an_opening_that_takes_long_keeps_no_visitor_waiting) {
     BOOST_TEST(eventually([&] { return answers(home.socket()); }, 30s));
 }
 
-// The first worker keeps the clock; the second one can't open the database any more.
-BOOST_AUTO_TEST_CASE(without_its_database_a_worker_answers_what_is_cached_and_counts_it) {
-    const Home home;
-    const ServiceManager manager(home);
-    const MemcachedServer memcached(home.folder() / "memcached.sock");
-    home.configure("[throttle]\nanon = 6/day\n");
-    migrated(home);
-    BOOST_REQUIRE(home.recto({"user", "add", "Ada"}).status == 0);
-    BOOST_REQUIRE(home.recto({"post", "set", "one", "--title", "One", "--author", "Ada", "--status", "published"}).status == 0);
-    const auto first_socket = listen_unix(home.folder() / "first.sock");
-    const auto first = home.start_on(first_socket);
-    BOOST_REQUIRE(manager.hears("READY=1"));
-    const auto author = [](const fs::path& socket, const char* id) {
-        auto answer = FastcgiClient(socket).get("/api/blogs", std::string("author_id=") + id);
-        BOOST_REQUIRE(answer);
-        return *answer;
-    };
-    const auto made = author(home.folder() / "first.sock", "1");
-    BOOST_REQUIRE(made.status == 200);
-    BOOST_REQUIRE(has(made.header("cache-status"), "stored"));
-
-    const auto number = run_command({"sqlite3", home.folder() / "recto.db"}, "PRAGMA user_version;").output;
-    sqlite(home, "PRAGMA user_version = 1000;");
-    const auto socket = listen_unix(home.socket());
-    auto worker = home.start_on(socket);
-    BOOST_REQUIRE(manager.hears("STATUS=degraded"));
-    const auto hit = author(home.socket(), "1");
-    BOOST_TEST(hit.status == 200);
-    BOOST_TEST(hit.body == made.body);
-    BOOST_TEST(hit.header("cache-status").starts_with("recto; hit"));
-    check_refusal(home.socket(), "GET", "/healthz");
-    check_refusal(home.socket(), "GET", "/api/blog");
-    check_refusal(home.socket(), "GET", "/nowhere");
-    for (int used = 3; used <= 6; ++used)
-        BOOST_TEST(author(home.socket(), used % 2 == 0 ? "1" : "2").status == (used % 2 == 0 ? 200 : 503));
-    BOOST_TEST(author(home.socket(), "1").status == 429);
-    BOOST_TEST(author(home.folder() / "first.sock", "1").status == 429);
-
-    sqlite(home, "PRAGMA user_version = " + number + ";");
-    BOOST_TEST(eventually([&] { return answers(home.socket()); }, 30s));
-    worker.signal(SIGTERM);
-    BOOST_TEST(exit_status(worker) == 0);
-}
-
 BOOST_AUTO_TEST_CASE(a_degraded_worker_ends_at_once_when_it_is_asked_to) {
     const Home home;
     const ServiceManager manager(home);

@@ -39,8 +39,8 @@ BOOST_AUTO_TEST_CASE(it_answers_503_between_begin_and_end_and_leaves_the_socket_
     DegradedServer server(socket.get());
     for (int round = 0; round < 3; ++round) {
         BOOST_TEST(!server.has_begun());
-        server.begin("a reason", nullptr);
-        server.begin("a reason", nullptr);
+        server.begin("a reason");
+        server.begin("a reason");
         BOOST_TEST(server.has_begun());
         FastcgiClient kept(path);
         for (int i = 0; i < 3; ++i) {

@@ -88,7 +88,17 @@ struct Seen {
     Parking parking;
     std::atomic<int> begun = 0, answered = 0, abandoned = 0, in_pool = 0;
     std::mutex mutex;
-    Request last;  // guarded by mutex
+    Request last;       // guarded by mutex
+    std::string order;  // guarded by mutex: of the pool's work
+
+    void note_order(const std::string& query) {
+        const std::lock_guard lock(mutex);
+        order += query;
+    }
+    std::string order_so_far() {
+        const std::lock_guard lock(mutex);
+        return order;
+    }
 };
 
 // What a request does is said by its path.
@@ -116,6 +126,7 @@ public:
         if (path == "/park/awake" && ++steps_ < 3) return wake(), std::nullopt;  // before we have even returned
         if (path == "/throw/slow") throw 7;
         if (path == "/gate") seen_.gate.wait();
+        if (path == "/order") seen_.note_order(request_.query);
         if (path == "/sleep") std::this_thread::sleep_for(std::chrono::milliseconds(std::stoi(request_.query)));
         if (path == "/slow/large") return text(large_body(std::stoul(request_.query)));
         return text("slow " + request_.query);
@@ -456,6 +467,22 @@ BOOST_AUTO_TEST_CASE(beside_idle_connections_and_slow_work_a_quick_request_is_qu
     BOOST_TEST(server.seen.in_pool == 2);  // they were all held while the quick ones passed
     server.seen.gate.open();
     for (auto& client : slow) check_answer(client.receive(), 200, "slow ");
+}
+
+BOOST_AUTO_TEST_CASE(the_pool_serves_first_who_came_first) {
+    RunningServer server(with([](auto& o) { o.threads = 1, o.pool = 1; }));
+    auto first = server.client();
+    BOOST_REQUIRE(first.send(fastcgi_request(get_params("/gate"))));
+    BOOST_REQUIRE(eventually([&] { return server.seen.gate.waiting() == 1; }));
+    std::vector<FastcgiClient> waiting;
+    for (int i = 0; i < 6; ++i) {
+        waiting.push_back(server.client());
+        BOOST_REQUIRE(waiting.back().send(fastcgi_request(get_params("/order", std::to_string(i)))));
+        BOOST_REQUIRE(eventually([&] { return server.seen.begun == 2 + i; }));
+    }
+    server.seen.gate.open();
+    for (auto& client : waiting) BOOST_TEST(client.receive().has_value());
+    BOOST_TEST(server.seen.order_so_far() == "012345");
 }
 
 BOOST_AUTO_TEST_CASE(silent_and_dribbling_clients_hold_no_thread_and_are_closed_in_time) {
