@@ -3,6 +3,7 @@
 #                    PORT=8080 WORKERS=2 DATA=build/run
 # make test          sets everything up and runs every test; make test T=throttle runs the files of that name
 #                    CORPUS=dir adds a folder of real posts
+# make boot-test     installs into a Debian that a real systemd boots (systemd-nspawn), and tries the units; as root, some minutes
 # make asan tsan     the tests under AddressSanitizer and UndefinedBehaviorSanitizer, under ThreadSanitizer
 # make fuzz          libFuzzer on each parser of what comes from outside: FUZZ_SECONDS=60 for each, T=entry for one
 # make lint          clang-tidy, the rules of the folders, the syntax of the scripts
@@ -57,6 +58,8 @@ run: packages-run all
 	@etc/dev/run
 test: packages-run packages-test $(SERVED) $(CHOSEN)
 	@tests/run $(CHOSEN)
+boot-test: all
+	@tests/boot/run
 asan:
 	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE) -Wno-maybe-uninitialized' LDFLAGS='$(SANITIZE)'
 tsan:
@@ -130,7 +133,7 @@ help:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all run test asan tsan fuzz fuzzers lint model bench install help clean packages-build packages-run packages-test packages-lint \
+.PHONY: all run test boot-test asan tsan fuzz fuzzers lint model bench install help clean packages-build packages-run packages-test packages-lint \
         packages-bench packages-fuzz
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
