@@ -82,8 +82,7 @@ std::optional<std::chrono::sys_seconds> parse_http_date(std::string_view text) {
     for (const auto* form : {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"}) {
         std::tm parts{};
         const auto* const end = ::strptime(date.c_str(), form, &parts);
-        if (end != nullptr && *end == '\0' && end == date.c_str() + date.size())
-            return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts)));
+        if (end == date.c_str() + date.size()) return std::chrono::sys_seconds(std::chrono::seconds(::timegm(&parts)));
     }
     return {};
 }

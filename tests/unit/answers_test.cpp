@@ -26,6 +26,12 @@ BOOST_AUTO_TEST_CASE(a_wrong_method_is_named_as_drf_names_it) {
 }
 
 BOOST_AUTO_TEST_CASE(the_other_shapes_are_drfs) {
+    BOOST_TEST(invalid_field("author_id", "x").status == 400);
+    BOOST_TEST(not_found().status == 404);
+    BOOST_TEST(uri_too_long().status == 414);
+    BOOST_TEST(precondition_failed().status == 412);
+    BOOST_TEST(server_error().status == 500);
+    BOOST_TEST(repeated_header("host").status == 400);
     BOOST_TEST(not_found().body() == R"({"detail":"Not found."})");
     BOOST_TEST(invalid_field("author_id", "This field is required.").body() == R"({"author_id":["This field is required."]})");
     const auto answer = unauthorized("Invalid token.");

@@ -161,6 +161,15 @@ BOOST_FIXTURE_TEST_CASE(names_equal_but_for_unicodes_form_are_one_user, OpenedAu
     BOOST_TEST(auth.users().size() == 1u);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_label_is_a_name_or_nothing, OpenedAuth) {
+    BOOST_REQUIRE(auth.add_user("ada"));
+    for (const auto& label : {std::string(), std::string("laptop"), std::string(150, 'x')})
+        BOOST_TEST_CONTEXT(label) BOOST_TEST(auth.create_token("ada", label).value().size() == 40u);
+    for (const auto& label : {std::string(" "), std::string("a\x1b[31m"), std::string("\xff"), std::string(151, 'x')})
+        BOOST_TEST_CONTEXT(label) BOOST_TEST(!auth.create_token("ada", label));
+    BOOST_TEST(auth.tokens().size() == 3u);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_token_for_nobody_is_refused, OpenedAuth) {
     BOOST_TEST(auth.create_token("bob", "").error() == "there is no user bob; see `recto user list`");
     BOOST_TEST(!auth.revoke_token(7));

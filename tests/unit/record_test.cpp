@@ -68,6 +68,12 @@ BOOST_AUTO_TEST_CASE(a_parameter_is_read_whatever_its_length) {
 BOOST_AUTO_TEST_CASE(the_connection_is_kept_if_the_request_says_so) {
     BOOST_TEST(look_at_request(fastcgi_request(get_params("/"), {}, true)).is_kept);
     BOOST_TEST(!look_at_request(fastcgi_request(get_params("/"), {}, false)).is_kept);
+    // The other flags are not ours.
+    for (int flags = 0; flags < 256; ++flags) {
+        auto bytes = fastcgi_request(get_params("/"));
+        bytes[kHeader + 2] = static_cast<char>(flags);
+        BOOST_TEST(look_at_request(bytes).is_kept == (flags % 2 == 1));
+    }
 }
 
 BOOST_AUTO_TEST_CASE(a_body_is_read_in_pieces_of_any_size) {
@@ -125,6 +131,9 @@ BOOST_AUTO_TEST_CASE(a_large_body_is_not_waited_for) {
 BOOST_AUTO_TEST_CASE(another_role_is_told_apart) {
     for (const int role : {0, 2, 3, 255}) BOOST_TEST_CONTEXT(role) BOOST_TEST(state_of(fastcgi_begin(true, role)) == Arrival::other_role);
     BOOST_TEST(look_at_request(fastcgi_begin(true, 2, 300)).id == 300);
+    auto two_bytes = fastcgi_begin(true, 1);
+    two_bytes[kHeader] = '\1';
+    BOOST_TEST(state_of(two_bytes) == Arrival::other_role);  // 257
     BOOST_TEST(text(unknown_role_record(0x0102)) == std::string("\1\3\1\2\0\10\0\0\0\0\0\0\3\0\0\0", 16));
 }
 

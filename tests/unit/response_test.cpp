@@ -66,6 +66,12 @@ BOOST_AUTO_TEST_CASE(a_header_has_its_value_whether_it_is_its_own_or_shared) {
     BOOST_TEST(response.header_value("ETag") == "");
 }
 
+BOOST_AUTO_TEST_CASE(shared_lines_have_their_own_length) {
+    Response response;
+    response.share("Content-Length: 5\r\n", "hello", nullptr);
+    BOOST_TEST(header_block(response) == "Status: 200 OK\r\nContent-Length: 5\r\n\r\n");
+}
+
 BOOST_AUTO_TEST_CASE(every_status_has_a_phrase) {
     BOOST_TEST(reason_phrase(429) == "Too Many Requests");
     BOOST_TEST(reason_phrase(503) == "Service Unavailable");

@@ -103,7 +103,8 @@ BOOST_AUTO_TEST_CASE(rule_4_the_operator_s_time_goes_before_s_maxage_before_max_
     BOOST_TEST((ttl_of(with("Cache-Control", "public")) == 10min));
     BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5", 404), kSet) == 5s));
     BOOST_TEST((ttl_of(with("Cache-Control", "max-age=5, max-age=3")) == 3s));
-    BOOST_TEST((ttl_of(with("Cache-Control", "max-age=99999999999999999999")) == 2147483648s));
+    for (const auto* large : {"max-age=2147483648", "max-age=2147483649", "max-age=99999999999999999999"})
+        BOOST_TEST_CONTEXT(large) BOOST_TEST((ttl_of(with("Cache-Control", large)) == 2147483648s));
 }
 
 BOOST_AUTO_TEST_CASE(rule_4_zero_and_malformed_times_are_not_stored) {
@@ -209,6 +210,11 @@ BOOST_AUTO_TEST_CASE(what_gets_hardly_smaller_is_not_compressed) {
     for (int i = 0; i < 500; ++i)
         for (const auto byte : hash128(std::to_string(i))) random += static_cast<char>(byte);
     BOOST_TEST(gzip_if_worth_it(random).empty());
+    auto coded = json_answer(200, long_json());
+    coded.set("Content-Encoding", "br");
+    const auto as_it_was = unpack(entry_of(pack(coded, kPlainView)), asking({{"accept-encoding", "gzip"}}));
+    BOOST_TEST(header_of(*as_it_was, "Content-Encoding") == "br");
+    BOOST_TEST(as_it_was->body() == long_json());
     auto image = json_answer(200, long_json());
     image.set("Content-Type", "image/png");
     BOOST_TEST(header_of(*unpack(entry_of(pack(image, kPlainView)), asking({{"accept-encoding", "gzip"}})), "Content-Encoding") ==
@@ -221,6 +227,7 @@ BOOST_AUTO_TEST_CASE(rule_14_each_form_has_a_strong_etag_that_changes_with_the_b
     };
     BOOST_TEST(etag("one") == etag("one"));
     BOOST_TEST(etag("one") != etag("two"));
+    BOOST_TEST(etag(long_json() + "1") != etag(long_json() + "2"));
     BOOST_TEST(etag("one").starts_with("\""));
     BOOST_TEST(etag("one").ends_with("\""));
 }
@@ -305,6 +312,17 @@ BOOST_AUTO_TEST_CASE(rule_15_who_expects_no_change_since_a_date_gets_412_after_a
     BOOST_TEST(status(undated, {{"if-unmodified-since", "Sat, 21 Nov 2026 23:00:00 GMT"}}) == 200);
 }
 
+BOOST_AUTO_TEST_CASE(a_date_has_three_forms) {
+    const auto expected = std::chrono::sys_seconds(784111777s);  // RFC 9110 section 5.6.7
+    for (const auto* date :
+         {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", " Sun, 06 Nov 1994 08:49:37 GMT "})
+        BOOST_TEST_CONTEXT(date) BOOST_TEST((parse_http_date(date) == expected));
+    using namespace std::string_literals;
+    for (const auto& date : {""s, "Sun"s, "Sun, 06 Nov 1994 08:49:37"s, "Sun, 06 Nov 1994 08:49:37 GMT+1"s,
+                             "Sun, 06 Nov 1994 08:49:37 GMT\0x"s, "784111777"s, "1994-11-06T08:49:37Z"s, "Sun, 36 Nov 1994 08:49:37 GMT"s})
+        BOOST_TEST_CONTEXT(date) BOOST_TEST(!parse_http_date(date).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(rule_15_an_answer_that_is_not_from_the_cache_has_conditions_too) {
     const auto given = [](Response response, const char* name, const char* value, std::string method = "GET") {
         auto request = asking({{name, value}});
@@ -362,6 +380,7 @@ BOOST_AUTO_TEST_CASE(rule_19_cache_status_tells_how_long_and_why) {
     entry->expires = TimePoint(1000s);
     const auto status = [&](CacheLookup::State state, TimePoint now) { return cache_status_of({.state = state, .entry = entry}, now); };
     BOOST_TEST(status(CacheLookup::State::fresh, TimePoint(900s)) == "recto; hit; ttl=100");
+    BOOST_TEST(status(CacheLookup::State::fresh, TimePoint(900s) + 1us) == "recto; hit; ttl=100");  // it is good for a part of that second
     BOOST_TEST(status(CacheLookup::State::aging, TimePoint(999s)) == "recto; hit; ttl=1");
     BOOST_TEST(status(CacheLookup::State::expired, TimePoint(1005s)) == "recto; hit; ttl=-5; detail=stale-while-revalidate");
     BOOST_TEST(status(CacheLookup::State::unverified, TimePoint(1005s)) == "recto; hit; ttl=-5; detail=stale-if-error");

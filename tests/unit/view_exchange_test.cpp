@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "fcgi/answers.hpp"
+#include "log/log.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
@@ -43,8 +44,12 @@ std::vector<View> test_views(std::chrono::milliseconds ttl) {
     plain.name = "plain";
     plain.path = "/plain";
     plain.cache = 0ms;
+    auto told = page;
+    told.name = "told";
+    told.path = "/told";
+    told.event = "get_told";
     const View bare{.name = "bare", .methods = {"GET"}, .path = "/bare", .event = "", .audience = Audience::everyone, .cache = ttl};
-    return {page, open, mine, plain, bare};
+    return {page, open, mine, plain, told, bare};
 }
 
 std::vector<KnownView> known_test_views() {
@@ -645,6 +650,35 @@ BOOST_FIXTURE_TEST_CASE(a_waiter_whose_leader_made_nothing_computes, OneThatWait
     BOOST_TEST(status_of(answer).find("collapsed") == std::string::npos);
 }
 
+// Whoever else leads by then may have just as little to hand on.
+BOOST_FIXTURE_TEST_CASE(a_waiter_whose_leader_made_nothing_waits_for_no_other, OneThatWaits) {
+    begin_to_wait();
+    lead->land(nullptr);
+    woken.get_future().wait();
+    const auto next = site.cache.flights().join(key, nullptr);
+    BOOST_REQUIRE(next.lead.has_value());
+    const auto answer = waiter->to_the_end([] {});
+    BOOST_REQUIRE(answer.has_value());
+    BOOST_TEST(answer->body() == "\"newer title\"");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_waiter_waits_twice_and_then_computes, OneThatWaits) {
+    begin_to_wait();
+    lead->land(old);
+    woken.get_future().wait();
+    auto next = site.cache.flights().join(key, nullptr);
+    BOOST_REQUIRE(next.lead.has_value());
+    std::promise<void> again;
+    BOOST_REQUIRE(!waiter->to_the_end([&] { again.set_value(); }));
+    next.lead->land(old);
+    again.get_future().wait();
+    const auto last = site.cache.flights().join(key, nullptr);
+    BOOST_REQUIRE(last.lead.has_value());
+    const auto answer = waiter->to_the_end([] {});
+    BOOST_REQUIRE(answer.has_value());
+    BOOST_TEST(answer->body() == "\"newer title\"");
+}
+
 // The second time it is made while it is still good: the old one costs 1 s, so that the chance to be made early is great from the
 // beginning. Others are given the old one meanwhile.
 BOOST_AUTO_TEST_CASE(a_hot_answer_that_was_dear_is_made_anew_before_its_time_runs_out) {
@@ -754,6 +788,76 @@ BOOST_FIXTURE_TEST_CASE(what_is_cached_is_given_however_many_are_being_made, Two
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+namespace {
+
+// The data of the lines of an event, as they stand in the log.
+std::vector<std::string> logged(const std::filesystem::path& file, const std::string& event) {
+    std::vector<std::string> found;
+    const auto begin = "{\"ev\":\"" + event + "\",\"data\":";
+    for (const auto& line : split_list(read_file(file), '\n')) {
+        const auto at = line.find(begin);
+        if (at == std::string::npos) continue;
+        const auto data = line.substr(at + begin.size());
+        found.push_back(data.substr(0, data.find('}') + 1));
+    }
+    return found;
+}
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(each_answer_of_a_view_with_an_event_is_logged_with_how_it_came_about, Fixture) {
+    const auto file = folder / "recto.log";
+    const LogSession session(log_to({.file = file}));
+    const auto ask_and_log = [&](const std::string& path, const char* method = "GET") {
+        const auto exchange = begin(path, {}, method);
+        exchange->answered(answer_of(exchange));
+    };
+    for (int i = 0; i < 2; ++i) ask_and_log("/told?q=1&secret=2");
+    ask_and_log("/told", "POST");
+    for (const auto* method : {"PUT", "OPTIONS"}) ask_and_log("/told", method);  // not the view's
+    for (const auto* path : {"/page", "/nowhere"}) ask_and_log(path);
+    BOOST_TEST(logged(file, "get_told") == (std::vector<std::string>{R"({"q":"1","status":200,"cache":"miss"})",
+                                                                     R"({"q":"1","status":200,"cache":"hit"})", R"({"status":200})"}),
+               boost::test_tools::per_element());
+    BOOST_TEST(logged(file, "").empty());
+    BOOST_TEST(read_file(file).find("secret") == std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_token_seen_for_the_first_time_stands_for_its_user_at_once, Fixture) {
+    view = [](const ViewRequest& request) { return json_answer(200, request.user() ? std::to_string(*request.user()) : "0"); };
+    for (const auto* name : {"ann", "bob"}) {
+        const auto user = site.auth.add_user(name).value().id;
+        const auto answer = ask("/mine", {{"authorization", "Token " + site.auth.create_token(name, "").value()}});
+        BOOST_TEST(answer.body() == std::to_string(user));
+    }
+    BOOST_TEST(ask("/mine").body() == "0");
+}
+
+// Its response may be kept by a cache on the way, and then another client would read these numbers.
+BOOST_AUTO_TEST_CASE(what_is_left_is_told_on_an_answer_for_one_client_alone) {
+    Fixture fixture("[view plain]\nthrottle = user\n[throttle]\nuser = 9/hour\nheaders = all\n");
+    BOOST_REQUIRE(fixture.site.auth.add_user("ann"));
+    const auto token = "Token " + fixture.site.auth.create_token("ann", "").value();
+    BOOST_TEST(header_of(fixture.ask("/plain"), "RateLimit") == "(absent)");
+    BOOST_TEST(header_of(fixture.ask("/plain", {{"authorization", token}}), "RateLimit").starts_with("\"user\";r=8"));
+}
+
+BOOST_AUTO_TEST_CASE(a_client_over_its_limit_is_refused_before_anything_else_is_done) {
+    Fixture fixture("[view page]\nthrottle = few\n[view plain]\nthrottle = few\n[throttle]\nfew = 2/hour\n");
+    BOOST_TEST(fixture.ask("/page").status == 200);
+    BOOST_TEST(fixture.ask("/plain", {}, "PUT").status == 405);  // counts too
+    for (const auto* path : {"/page", "/plain"}) BOOST_TEST_CONTEXT(path) {
+            const auto refused = fixture.ask(path);
+            BOOST_TEST(refused.status == 429);
+            BOOST_TEST(std::stoi(header_of(refused, "Retry-After")) > 3000);
+            BOOST_TEST(header_of(refused, "Allow") == "GET, HEAD, POST, OPTIONS");
+            BOOST_TEST(header_of(refused, "Vary") == "accept-encoding, accept-language, authorization, cookie, x-theme");
+            BOOST_TEST(header_of(refused, "X-Request-Id") != "(absent)");
+        }
+    BOOST_TEST(fixture.ask("/bare").status == 200);
+    BOOST_TEST(fixture.computed == 2);
+}
 
 BOOST_AUTO_TEST_CASE(a_token_that_waited_for_its_turn_is_not_looked_at_once_others_were_wrong_too_often) {
     Fixture fixture("[throttle]\nwrong_tokens = 2/hour\n");

@@ -22,6 +22,9 @@ BOOST_AUTO_TEST_CASE(a_path_leads_to_its_view_with_or_without_a_slash_at_the_end
             BOOST_REQUIRE(view != nullptr);
             BOOST_TEST(view->name == name);
         }
+    BOOST_TEST(without_last_slash("/") == "/");
+    BOOST_TEST(without_last_slash("/a/") == "/a");
+    BOOST_TEST(without_last_slash("") == "");
     for (const auto* path : {"", "/", "/api/blogs//", "/api/blogsx", "/api", "api/blogs", "/API/BLOGS"})
         BOOST_TEST_CONTEXT(path) BOOST_TEST(find_view(path) == nullptr);
 }
@@ -34,11 +37,13 @@ BOOST_AUTO_TEST_CASE(what_the_operator_says_of_a_view_replaces_its_defaults) {
     const auto& view = *find_view("/api/blogs");
     Config config;
     BOOST_TEST((policy_of(view, config).cache == 10min));
+    BOOST_TEST(!policy_of(view, config).cache_is_set);
     BOOST_TEST(policy_of(view, config).cost == 1u);
     BOOST_TEST(policy_of(view, config).at_once == 0u);
     config.views["blogs.by_author"] = {.cache = 0ms, .throttle = std::vector<std::string>{}, .cost = 5, .at_once = 2, .log = "off"};
     const auto policy = policy_of(view, config);
     BOOST_TEST((policy.cache == 0ms));
+    BOOST_TEST(policy.cache_is_set);
     BOOST_TEST(policy.throttle.empty());
     BOOST_TEST(policy.cost == 5u);
     BOOST_TEST(policy.at_once == 2u);
@@ -140,6 +145,7 @@ BOOST_AUTO_TEST_CASE(rule_11_what_differs_in_a_declared_header_cookie_or_user_ha
                                                                         {{{"x-a", "1"}}, {}},
                                                                         {{{"x-b", "1"}}, {}},
                                                                         {{{"x-a", "1\nx-b=1:1"}}, {}},
+                                                                        {{{"x-a", "1\nx-b=:1"}}, {}},
                                                                         {{{"cookie", "a=1"}}, {}},
                                                                         {{{"cookie", "a="}}, {}},
                                                                         {{{"x-a", "1"}, {"x-b", "1"}}, {}}};
@@ -151,11 +157,11 @@ BOOST_AUTO_TEST_CASE(rule_11_what_differs_in_a_declared_header_cookie_or_user_ha
 }
 
 BOOST_AUTO_TEST_CASE(rule_10_gzip_is_sent_to_those_who_accept_it) {
-    for (const auto* header :
-         {"gzip", "GZIP", "deflate, gzip;q=0.1", "*", "br;q=1.0, *;q=0.5", "x-gzip", " gzip ; q=1.000 ", "identity;q=1, gzip"})
+    for (const auto* header : {"gzip", "GZIP", "deflate, gzip;q=0.1", "*", "br;q=1.0, *;q=0.5", "x-gzip", " gzip ; q=1.000 ",
+                               "identity;q=1, gzip", "gzip, gzip;q=0", "gzip;q=0, x-gzip"})
         BOOST_TEST_CONTEXT(header) BOOST_TEST(accepts_gzip(header));
-    for (const auto* header :
-         {"", "identity", "gzip;q=0", "gzip; Q=0.000", "*;q=0", "gzip;q=0, *", "br", "gzipped", "gzip;q=x", "gzip;q=2.", ",;,"})
+    for (const auto* header : {"", "identity", "gzip;q=0", "gzip; Q=0.000", "*;q=0", "gzip;q=0, *", "br", "gzipped", "gzip;q=x",
+                               "gzip;q=2.", "gzip;q=0.x", "gzip;q=0.1234", ",;,"})
         BOOST_TEST_CONTEXT(header) BOOST_TEST(!accepts_gzip(header));
     BOOST_TEST(!accepts_gzip(std::nullopt));
 }
@@ -163,10 +169,19 @@ BOOST_AUTO_TEST_CASE(rule_10_gzip_is_sent_to_those_who_accept_it) {
 // Django's CacheI18nTest: these headers mean one thing to a site that speaks English and German.
 BOOST_AUTO_TEST_CASE(rule_10_the_best_language_of_those_a_site_speaks_is_chosen) {
     const std::vector<std::string_view> choices{"en", "de"};
-    const std::pair<std::optional<std::string_view>, std::string_view> table[] = {
-        {std::nullopt, "en"},          {"", "en"},   {"de", "de"},     {"DE-at", "de"}, {"fr, de;q=0.3", "de"},
-        {"de;q=0.3, en;q=0.5", "en"},  {"fr", "en"}, {"de;q=0", "en"}, {"deu", "en"},   {"en-US,en;q=0.9,de;q=0.8", "en"},
-        {"de;q=0.9,en-GB;q=0.8", "de"}};
+    const std::pair<std::optional<std::string_view>, std::string_view> table[] = {{std::nullopt, "en"},
+                                                                                  {"", "en"},
+                                                                                  {"de", "de"},
+                                                                                  {"DE-at", "de"},
+                                                                                  {"fr, de;q=0.3", "de"},
+                                                                                  {"de;q=0.3, en;q=0.5", "en"},
+                                                                                  {"fr", "en"},
+                                                                                  {"de;q=0", "en"},
+                                                                                  {"deu", "en"},
+                                                                                  {"en-US,en;q=0.9,de;q=0.8", "en"},
+                                                                                  {"de;q=0.9,en-GB;q=0.8", "de"},
+                                                                                  {"en;q=1, de;q=1.5", "en"},
+                                                                                  {"de, en", "de"}};
     for (const auto& [header, expected] : table)
         BOOST_TEST_CONTEXT(header.value_or("absent")) BOOST_TEST(best_choice(header, choices) == expected);
 }
