@@ -1,8 +1,10 @@
 #include "store/backup.hpp"
 
+#include <cerrno>
 #include <ctime>
 
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "store/changes.hpp"
 #include "store/copy.hpp"
@@ -14,6 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const fs::path& file, std::string_view why) { throw std::runtime_error(file.string() + ": " + std::string(why)); }
+
+bool is_on_read_only_file_system(const fs::path& file) { return ::access(file.c_str(), W_OK) != 0 && errno == EROFS; }
 
 bool is_same_file(const fs::path& one, const fs::path& other) {
     std::error_code missing;
@@ -49,11 +53,16 @@ Contents contents_of(Connection& connection) {
             .orphans = count_orphans(connection)};
 }
 
+// Where it can't be written nobody else writes to it either.
+std::unique_ptr<Connection> open_live_to_copy(const StoreOptions& options) {
+    if (is_on_read_only_file_system(options.file)) return open_to_copy(options.file, options.busy_timeout);
+    return std::make_unique<Connection>(options.file, Connection::Mode::read, options.busy_timeout);
+}
+
 void copy_pages(const fs::path& file, Connection& target, std::chrono::milliseconds busy_timeout) {
     if (!fs::exists(file)) refuse(file, "there is no such file");
     if (fs::is_directory(file)) refuse(file, "it is a folder, give a file");
-    Connection source(file, Connection::Mode::as_it_is_read_only, busy_timeout);
-    PageCopy(source, target).finish(busy_timeout);
+    PageCopy(*open_to_copy(file, busy_timeout), target).finish(busy_timeout);
 }
 
 // --- the live database
@@ -131,10 +140,10 @@ Contents back_up(const StoreOptions& options, const fs::path& target, Existing e
     expect_another_file(target, options.file);
     expect_free(target, existing);
     expect_no_log_beside(target);
-    Connection live(options.file, Connection::Mode::read, options.busy_timeout);
-    expect_clock(live);
+    const auto live = open_live_to_copy(options);
+    expect_clock(*live);
     Contents contents;
-    copy_database(live, target, [&](Connection& copy) {
+    copy_database(*live, target, [&](Connection& copy) {
         expect_whole(copy);
         renew_epoch(copy);
         contents = contents_of(copy);

@@ -33,11 +33,12 @@ struct Contents {
 
 enum class Existing { refuse, replace };
 
-// One file without a log beside it, checked before it gets its name. `target` may be any file but the database itself.
+// One file without a log beside it, checked before it gets its name. `target` may be any file but the database itself. The database may be
+// on a read-only file system.
 Contents back_up(const StoreOptions& options, const std::filesystem::path& target, Existing existing = Existing::refuse);
 
 // What restore() will write: a checked copy of a backup, brought up to this program's schema, in a temporary file without a name. The
-// backup itself is only read. May be made by another user (root) than restore() runs as.
+// backup itself is only read, and nothing is made beside it. May be made by another user (root) than restore() runs as.
 class CheckedBackup {
 public:
     CheckedBackup(const StoreOptions& options, const std::filesystem::path& file);

@@ -2,17 +2,21 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
+#include <cstdio>
 #include <thread>
 #include <utility>
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "util/context.hpp"
 
 namespace recto {
 namespace {
 
+constexpr int kMaxIdleLog = 16 << 20;        // bytes of the log after a checkpoint; SQLite's checkpoints begin at 4 MB
 constexpr std::size_t kMaxStatements = 256;  // our SQL is written by hand; this many texts means that somebody builds them
 
 std::string say(const std::filesystem::path& file, std::string_view why, std::string_view sql) {
@@ -34,11 +38,33 @@ int open_flags(Connection::Mode mode) {
             return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
         case Connection::Mode::as_it_is_read_only:
             return SQLITE_OPEN_READONLY;
+        case Connection::Mode::immutable:
+            return SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
         case Connection::Mode::in_memory:
             return SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY;
         default:
             return SQLITE_OPEN_READWRITE;
     }
+}
+
+// sqlite.org/uri.html
+std::string immutable_uri(const std::filesystem::path& file) {
+    std::string uri = "file:";
+    for (const char letter : std::filesystem::absolute(file).string()) {
+        if (letter == '?' || letter == '#' || letter == '%') {
+            char escaped[4];
+            std::snprintf(escaped, sizeof escaped, "%%%02x", static_cast<unsigned>(letter));
+            uri += escaped;
+        } else {
+            uri += letter;
+        }
+    }
+    return uri + "?immutable=1";
+}
+
+std::string name_for_sqlite(const std::filesystem::path& file, Connection::Mode mode) {
+    if (mode == Connection::Mode::temporary) return "";
+    return mode == Connection::Mode::immutable ? immutable_uri(file) : file.string();
 }
 
 std::string_view type_name(int type) {
@@ -170,9 +196,13 @@ void Connection::Close::operator()(sqlite3* connection) const { sqlite3_close_v2
 
 Connection::Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout)
     : file_(file), is_temporary_(mode == Mode::temporary) {
-    open(is_temporary_ ? "" : file, open_flags(mode), busy_timeout);
+    open(name_for_sqlite(file, mode), open_flags(mode), busy_timeout);
     if (mode != Mode::read && mode != Mode::write && mode != Mode::create) return;
-    set_up_file(busy_timeout);
+    try {
+        set_up_file(busy_timeout);
+    } catch (const DatabaseError& error) {
+        fail_to_set_up(error);
+    }
     execute("PRAGMA temp_store = MEMORY");  // else each statement that fires triggers keeps its undo in a file
     // Not SQLITE_OPEN_READONLY: the last one to close must be able to tidy the log up.
     if (mode == Mode::read) execute("PRAGMA query_only = ON");
@@ -182,14 +212,14 @@ void Connection::open(const std::filesystem::path& file, int flags, std::chrono:
     sqlite3* handle = nullptr;
     const auto code = sqlite3_open_v2(file.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
     handle_.reset(handle);
-    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file)) fail(code, "there is no such database; `recto migrate` makes one", "");
+    if (code == SQLITE_CANTOPEN && !std::filesystem::exists(file_)) fail(code, "there is no such database; `recto migrate` makes one", "");
     if (code != SQLITE_OK) fail(code, std::string("cannot open: ") + sqlite3_errstr(code), "");
     sqlite3_busy_timeout(handle, static_cast<int>(busy_timeout.count()));
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
     sqlite3_db_config(handle, SQLITE_DBCONFIG_DQS_DDL, 0, nullptr);
     sqlite3_set_authorizer(handle, record_table, &recording_);
     struct stat status {};
-    if (file.empty() || ::stat(file.c_str(), &status) != 0) return;
+    if (file.empty() || ::stat(file_.c_str(), &status) != 0) return;
     device_ = status.st_dev;
     inode_ = status.st_ino;
 }
@@ -206,8 +236,19 @@ void Connection::set_up_file(std::chrono::milliseconds patience) {
         }
     execute("PRAGMA synchronous = FULL");
     if (integer("PRAGMA synchronous") != 2) fail(SQLITE_CANTOPEN, "synchronous = FULL is not accepted", "");
+    execute("PRAGMA journal_size_limit = " + std::to_string(kMaxIdleLog));
     execute("PRAGMA foreign_keys = ON");
     if (integer("PRAGMA foreign_keys") != 1) fail(SQLITE_CANTOPEN, "foreign_keys = ON is not accepted", "");
+}
+
+// SQLite says no more than "unable to open database file": it could not make the log beside it.
+void Connection::fail_to_set_up(const DatabaseError& error) const {
+    const auto kind = error.code() & 0xff;
+    const auto folder = file_.has_parent_path() ? file_.parent_path() : std::filesystem::path(".");
+    if ((kind == SQLITE_CANTOPEN || kind == SQLITE_READONLY || kind == SQLITE_IOERR) && ::access(folder.c_str(), W_OK) != 0)
+        fail(error.code(),
+             errno == EROFS ? "its file system is read-only" : "this user can't write into its folder, where its log (WAL) has to be", "");
+    throw error;
 }
 
 void Connection::set_journal_mode() {
@@ -239,6 +280,10 @@ void Connection::run_script(const std::string& sql) {
     if (code != SQLITE_OK) fail(code, sqlite3_errmsg(handle_.get()), "");
 }
 
+void Connection::wait_at_most(std::chrono::milliseconds busy_timeout) {
+    sqlite3_busy_timeout(handle_.get(), static_cast<int>(busy_timeout.count()));
+}
+
 Statement& Connection::idle_statement(std::string_view sql) {
     auto found = statements_.find(sql);
     if (found != statements_.end())
@@ -256,6 +301,8 @@ void Connection::forget_idle_statements() {
 }
 
 std::int64_t Connection::last_insert_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
+
+std::int64_t Connection::total_changes() const { return sqlite3_total_changes64(handle_.get()); }
 
 bool Connection::in_transaction() const { return sqlite3_get_autocommit(handle_.get()) == 0; }
 

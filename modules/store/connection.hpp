@@ -1,7 +1,8 @@
 // connection.hpp - one SQLite connection and its prepared statements; the only place that speaks the sqlite3 C API.
 //
-// Settings of every connection: busy timeout before anything else, extended result codes, WAL and synchronous FULL (both checked),
-// foreign keys, and no "text" in double quotes (SQLite would take a misspelt column for a string).
+// Settings of every connection: busy timeout before anything else, extended result codes, WAL and synchronous FULL (both checked), a log
+// that shrinks to 16 MB when a long reader has let it grow, foreign keys, and no "text" in double quotes (SQLite would take a misspelt
+// column for a string).
 //
 // Errors:   DatabaseError naming the file and the statement: from SQLite, for a wrong number of values, for a column asked for as
 //           another type than it has, for text after the first statement.
@@ -66,9 +67,10 @@ private:
 
 class Connection {
 public:
-    // as_it_is and as_it_is_read_only: none of the settings above, for files that may be damaged or are not ours to change. temporary: on
-    // the disk without a name, gone with the connection; what is given as the file is what its errors speak of.
-    enum class Mode { read, write, create, as_it_is, as_it_is_read_only, temporary, in_memory };
+    // as_it_is and as_it_is_read_only: none of the settings above, for files that may be damaged or are not ours to change. immutable: the
+    // same without locks and without a file beside it, where nothing can be written; no other process may write to it meanwhile. temporary:
+    // on the disk without a name, gone with the connection; what is given as the file is what its errors speak of.
+    enum class Mode { read, write, create, as_it_is, as_it_is_read_only, immutable, temporary, in_memory };
 
     Connection(const std::filesystem::path& file, Mode mode, std::chrono::milliseconds busy_timeout);
     Connection(const Connection&) = delete;
@@ -77,9 +79,11 @@ public:
     [[nodiscard]] Rows query(std::string_view sql, std::span<const Value> values = {});
     std::int64_t execute(std::string_view sql, std::span<const Value> values = {});  // rows changed
     [[nodiscard]] std::int64_t integer(std::string_view sql);                        // the first column of the first row
+    void wait_at_most(std::chrono::milliseconds busy_timeout);                       // for others who write
     void run_script(const std::string& sql);                                         // any number of statements
 
     [[nodiscard]] std::int64_t last_insert_id() const;
+    [[nodiscard]] std::int64_t total_changes() const;  // rows since it was opened, with those that triggers wrote
     [[nodiscard]] bool in_transaction() const;
     [[nodiscard]] bool has_open_rows() const { return open_rows_ > 0; }
     [[nodiscard]] const std::filesystem::path& file() const { return file_; }
@@ -106,6 +110,7 @@ private:
     void open(const std::filesystem::path& file, int flags, std::chrono::milliseconds busy_timeout);
     void set_up_file(std::chrono::milliseconds patience);
     void set_journal_mode();
+    [[noreturn]] void fail_to_set_up(const DatabaseError& error) const;
     [[nodiscard]] Statement& idle_statement(std::string_view sql);
     void forget_idle_statements();
 

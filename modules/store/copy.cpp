@@ -123,11 +123,43 @@ void PageCopy::finish(std::chrono::milliseconds patience) {
 
 void PageCopy::fail(int code) const {
     if (is_damage(code)) source_.fail(code, sqlite3_errstr(code), "");
+    if (code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ) source_.fail(code, "cannot read it: disk I/O error", "");
     if (target_.is_temporary()) target_.fail(code, std::string("cannot copy it into TMPDIR or /var/tmp: ") + sqlite3_errstr(code), "");
     target_.fail(code, std::string("cannot write it: ") + sqlite3_errstr(code), "");
 }
 
 // --- files
+
+namespace {
+
+// A log or the shared memory of one means that a process has the database open, or was killed and left something in the log.
+bool has_log(const fs::path& file) { return fs::exists(file.string() + "-wal") || fs::exists(file.string() + "-shm"); }
+
+// Bytes 18 and 19 of the header (sqlite.org/fileformat2.html). Nothing else of this process has the file open, or closing it here would
+// drop SQLite's locks.
+bool is_in_wal_mode(const fs::path& file) {
+    const UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) throw io_error("cannot open", file);
+    char modes[2] = {};
+    return ::pread(fd.get(), modes, sizeof modes, 18) == sizeof modes && modes[0] == 2 && modes[1] == 2;
+}
+
+}  // namespace
+
+std::unique_ptr<Connection> open_to_copy(const fs::path& file, std::chrono::milliseconds busy_timeout) {
+    const bool is_alone = !has_log(file) && is_in_wal_mode(file);
+    const auto mode = is_alone ? Connection::Mode::immutable : Connection::Mode::as_it_is_read_only;
+    auto source = std::make_unique<Connection>(file, mode, busy_timeout);
+    try {
+        (void)source->integer("PRAGMA schema_version");  // SQLite opens the log now, so that what fails later is the target's fault
+    } catch (const DatabaseError& error) {
+        if ((error.code() & 0xff) != SQLITE_CANTOPEN && (error.code() & 0xff) != SQLITE_READONLY) throw;
+        source->fail(
+            error.code(),
+            "its log (-wal) can't be read where nothing can be written; copy both files into another folder and take them from there", "");
+    }
+    return source;
+}
 
 void make_private_file(const fs::path& path) {
     make_directories(path.parent_path());

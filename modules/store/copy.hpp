@@ -43,6 +43,10 @@ private:
     std::unique_ptr<sqlite3_backup, Finish> backup_;
 };
 
+// To copy from a database that others may be using; also where nothing can be written, as long as it has no log there: SQLite would need to
+// make files beside a database in WAL mode even to read it, and a connection that only reads leaves them there.
+[[nodiscard]] std::unique_ptr<Connection> open_to_copy(const std::filesystem::path& file, std::chrono::milliseconds busy_timeout);
+
 // A new file, open to us alone, in place of what is at `path`: one that no log belongs to, so that it can be moved and be read from
 // anywhere. It gets its name when it is complete, after `finish` was called with it, and on the disk.
 void copy_database(Connection& source, const std::filesystem::path& path, const std::function<void(Connection&)>& finish);

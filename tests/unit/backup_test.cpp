@@ -14,7 +14,9 @@
 #include <thread>
 #include <vector>
 
+#include <sched.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -213,6 +215,97 @@ BOOST_AUTO_TEST_CASE(a_backup_can_be_read_where_nothing_can_be_written) {
 }
 
 // Each transaction leaves as many tags with an a as with a b.
+namespace {
+
+// What a copy by `cp` of a stopped site's file is: it says that it has a log, and there is none.
+void make_copy_in_wal_mode(const Blog& blog, const fs::path& copy) {
+    add_tag(blog, "one");
+    run(blog.options.file, "PRAGMA wal_checkpoint(TRUNCATE)");
+    fs::copy_file(blog.options.file, copy);
+    BOOST_TEST(read_file(copy).substr(18, 2) == "\2\2");
+}
+
+// As somebody whom permissions hold for.
+void become_nobody() {
+    constexpr uid_t kNobody = 65534;
+    if (::getuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) throw std::runtime_error("cannot change the user");
+}
+
+// A file system of this process's own, which `fill` may write to before it is read-only. False: this machine doesn't let us.
+bool mount_read_only(const fs::path& at, const std::function<void()>& fill) {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("tmpfs", at.c_str(), "tmpfs", 0, nullptr) != 0)
+        return false;
+    fill();
+    return ::mount(nullptr, at.c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr) == 0;
+}
+
+constexpr int kNotAllowed = 77;
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_backup_in_wal_mode_is_read_without_a_file_beside_it) {
+    for (const bool is_writable : {true, false}) BOOST_TEST_CONTEXT(is_writable) {
+            Blog blog;
+            const auto shelf = blog.folder / "shelf with 100%?#";
+            fs::create_directory(shelf);
+            make_copy_in_wal_mode(blog, shelf / "copy.db");
+            fs::permissions(shelf / "copy.db", fs::perms::owner_read | fs::perms::others_read);
+            fs::permissions(blog.folder.path(), fs::perms::all);
+            if (!is_writable) fs::permissions(shelf, fs::perms(0555));
+            const auto child = in_a_child([&] {
+                if (!is_writable) become_nobody();
+                const CheckedBackup backup(blog.options, shelf / "copy.db");
+            });
+            BOOST_TEST(exit_status(child) == 0);
+            BOOST_TEST(names_in(shelf) == std::vector<std::string>{"copy.db"}, boost::test_tools::per_element());
+        }
+}
+
+// Its last writes are in the log, which SQLite can't read without making a file.
+BOOST_AUTO_TEST_CASE(a_backup_whose_log_cannot_be_read_is_refused_by_its_own_name) {
+    Blog blog;
+    const auto shelf = blog.folder / "shelf";
+    fs::create_directory(shelf);
+    auto store = blog.open();
+    add_tag(store, "in the log");
+    for (const auto* end : {"", "-wal"}) fs::copy_file(blog.options.file.string() + end, (shelf / "copy.db").string() + end);
+    fs::permissions(blog.folder.path(), fs::perms::all);
+    for (const auto& entry : fs::directory_iterator(shelf)) fs::permissions(entry.path(), fs::perms(0444));
+    fs::permissions(shelf, fs::perms(0555));
+    const auto child = in_a_child([&] {
+        become_nobody();
+        const auto said = sentence_of([&] { CheckedBackup(blog.options, shelf / "copy.db"); });
+        if (!has(said, "copy.db: its log (-wal) can't be read") || has(said, "TMPDIR")) throw std::runtime_error(said);
+    });
+    BOOST_TEST(exit_status(child) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_read_only_file_system_is_backed_up_and_named) {
+    Blog blog;
+    make_copy_in_wal_mode(blog, blog.copy);
+    const auto disk = blog.folder / "disk";
+    fs::create_directory(disk);
+    const auto child = ::fork();
+    if (child == 0) {
+        StoreOptions there = blog.options;
+        there.file = disk / "recto.db";
+        if (!mount_read_only(disk, [&] { fs::copy_file(blog.copy, there.file); })) ::_exit(kNotAllowed);
+        const auto saved = blog.folder / "saved.db";
+        if (back_up(there, saved).seq == 0 || tags_in(saved) != "one") ::_exit(2);
+        if (!has(sentence_of([&] { (void)Store::open(there); }), "recto.db: its file system is read-only")) ::_exit(3);
+        if (!has(sentence_of([&] { migrate(there); }), "read-only")) ::_exit(4);
+        if (!has(sentence_of([&] { back_up(blog.options, disk / "copy.db"); }), "Read-only file system")) ::_exit(5);
+        const CheckedBackup from_there(blog.options, there.file);
+        ::_exit(names_in(disk) == std::vector<std::string>{"recto.db"} ? 0 : 6);
+    }
+    const auto status = exit_status(child);
+    if (status == kNotAllowed)
+        BOOST_TEST_MESSAGE("skipped: no file system may be mounted here");
+    else
+        BOOST_TEST(status == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_backup_made_while_others_write_is_one_moment) {
     Blog blog;
     fill(blog.options.file, 1000);

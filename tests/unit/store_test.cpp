@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "store/store.hpp"
+#include "store/connection.hpp"
 #include "tests/support/database_shell.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -679,6 +680,66 @@ BOOST_AUTO_TEST_CASE(waiting_for_another_thread_ends_as_busy) {
                 refused += error.is_busy();
             }
     }).join();
+// A database that hangs would hold each request for as long as the first.
+BOOST_AUTO_TEST_CASE(a_look_that_failed_is_not_repeated_for_a_second) {
+    Opened opened;
+    const auto expire = [&] { return opened.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kLease - 1s); };
+    const auto broken = [&](bool is_broken) {
+        DatabaseShell(opened.options.file)
+            .run(is_broken ? "PRAGMA legacy_alter_table = ON; ALTER TABLE change RENAME TO gone"
+                           : "PRAGMA legacy_alter_table = ON; ALTER TABLE gone RENAME TO change");
+    };
+    bool was_quick = false;
+    for (int attempt = 0; attempt < 20 && !was_quick; ++attempt) {
+        BOOST_REQUIRE(opened.store.fresh_reading());
+        BOOST_REQUIRE(expire());
+        broken(true);
+        const auto begun = std::chrono::steady_clock::now();
+        BOOST_TEST(!opened.store.fresh_reading());
+        broken(false);
+        const bool is_repeated = opened.store.fresh_reading().has_value();
+        was_quick = std::chrono::steady_clock::now() < begun + 900ms;
+        if (was_quick) BOOST_TEST(!is_repeated);
+        BOOST_TEST(eventually([&] { return opened.store.fresh_reading().has_value(); }));
+    }
+    BOOST_TEST(was_quick);
+}
+
+// What was seen within the lease counts as long as the database can't be asked.
+BOOST_AUTO_TEST_CASE(without_a_recent_look_the_lease_counts_only_if_the_database_cannot_be_read) {
+    Opened opened;
+    const auto all = all_posts(opened.store);
+    DatabaseShell(opened.options.file).run("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('new', '', '', 0, 0)");
+    BOOST_REQUIRE(opened.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kRecent - 50ms));
+    const auto seen = opened.store.fresh_reading();
+    BOOST_REQUIRE(seen);
+    BOOST_TEST(seen->is_recent());
+    BOOST_TEST(!is_valid(opened.store, all));
+
+    DatabaseShell(opened.options.file).run("PRAGMA legacy_alter_table = ON; ALTER TABLE change RENAME TO gone");
+    BOOST_REQUIRE(opened.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kRecent - 50ms));
+    const auto kept = opened.store.fresh_reading();
+    BOOST_TEST(kept.has_value());
+    BOOST_REQUIRE(opened.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kLease - 50ms));
+    BOOST_TEST(!opened.store.fresh_reading());
+}
+
+BOOST_AUTO_TEST_CASE(every_connection_to_the_database_has_its_settings) {
+    const Folder folder;
+    for (const auto mode : {Connection::Mode::read, Connection::Mode::write, Connection::Mode::create}) {
+        Connection connection(folder.options.file, mode, 1234ms);
+        BOOST_TEST(connection.integer("PRAGMA synchronous") == 2);
+        BOOST_TEST(connection.integer("PRAGMA foreign_keys") == 1);
+        BOOST_TEST(connection.integer("PRAGMA temp_store") == 2);
+        BOOST_TEST(connection.integer("PRAGMA busy_timeout") == 1234);
+        BOOST_TEST(connection.integer("PRAGMA journal_size_limit") == 16 << 20);
+        BOOST_TEST(connection.integer("PRAGMA query_only") == (mode == Connection::Mode::read ? 1 : 0));
+        auto journal = connection.query("PRAGMA journal_mode");
+        BOOST_TEST(journal.next());
+        BOOST_TEST(journal.text(0) == "wal");
+    }
+}
+
     BOOST_TEST(refused == 2);
     write.commit();
     add_post(store, "next");
@@ -820,6 +881,22 @@ BOOST_AUTO_TEST_CASE(threads_read_and_write_at_once) {
     for (auto& reader : readers) reader.join();
     BOOST_TEST(failures == 0);
     BOOST_TEST(count_posts(opened.store) == 100);
+}
+
+BOOST_AUTO_TEST_CASE(the_log_shrinks_when_a_long_reader_has_ended) {
+    Opened opened;
+    const auto log = opened.options.file.string() + "-wal";
+    const std::string megabyte(1 << 20, 'x');
+    {
+        const auto long_reader = opened.store.read();
+        for (int i = 0; i < 24; ++i)
+            DatabaseShell(opened.options.file)
+                .run("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('p" + std::to_string(i) + "', '" + megabyte +
+                     "', '', 0, 0)");
+        BOOST_TEST(std::filesystem::file_size(log) > 20u << 20);
+    }
+    for (int i = 0; i < 3; ++i) add_user(opened.store, "u" + std::to_string(i));
+    BOOST_TEST(std::filesystem::file_size(log) <= 16u << 20);
 }
 
 BOOST_AUTO_TEST_CASE(five_thousand_posts_fit_one_transaction) {
