@@ -46,6 +46,9 @@ public:
     // Writes new_epoch(expected) unless the epoch is no longer `expected`; says which it is now. The numbers go on. The schema counts as
     // it is now.
     virtual std::uint64_t renew_epoch(std::uint64_t expected) = 0;
+
+    // What the database wants done about once a day. Never waits for others, and fails silently: the next day will do.
+    virtual void tend() noexcept {}
 };
 
 }  // namespace recto

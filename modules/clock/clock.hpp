@@ -108,8 +108,9 @@ class Follower {
 public:
     static constexpr std::chrono::milliseconds kInterval{50};
 
-    // The clock must outlive it. Failures, and triggers that can't be trusted, are logged when they begin and when they end.
-    Follower(ChangeClock& clock, std::unique_ptr<ChangeSource> source);
+    // The clock must outlive it. Failures, and triggers that can't be trusted, are logged when they begin and when they end. It tends the
+    // source at each `tend_interval`.
+    Follower(ChangeClock& clock, std::unique_ptr<ChangeSource> source, std::chrono::milliseconds tend_interval = std::chrono::hours(24));
     ~Follower();
 
 private:

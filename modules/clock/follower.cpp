@@ -32,7 +32,8 @@ private:
 
 class Follower::Loop {
 public:
-    Loop(ChangeClock& clock, std::unique_ptr<ChangeSource> source) : clock_(clock), source_(std::move(source)) {
+    Loop(ChangeClock& clock, std::unique_ptr<ChangeSource> source, LeaseClock::duration tend_interval)
+        : clock_(clock), source_(std::move(source)), tend_interval_(tend_interval) {
         const SignalsBlocked blocked;
         thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
     }
@@ -52,6 +53,7 @@ private:
             follow();
             say_reachable(true);
             say_trusted(clock_.read().is_trusted());
+            tend_daily();
         } catch (const std::exception& problem) {
             is_behind_ = true;
             say_reachable(false, problem.what());
@@ -67,6 +69,12 @@ private:
         is_behind_ = true;
         clock_.sync(*source_);
         is_behind_ = false;
+    }
+
+    void tend_daily() {
+        if (LeaseClock::now() < tended_at_ + tend_interval_) return;
+        tended_at_ = LeaseClock::now();
+        source_->tend();
     }
 
     void say_reachable(bool reachable, std::string_view why = {}) {
@@ -89,13 +97,16 @@ private:
 
     ChangeClock& clock_;
     const std::unique_ptr<ChangeSource> source_;
+    const LeaseClock::duration tend_interval_;
+    LeaseClock::time_point tended_at_ = LeaseClock::now();
     bool is_behind_ = true;
     bool is_reachable_ = true;
     bool is_trusted_ = true;
     std::jthread thread_;  // last: it uses the others
 };
 
-Follower::Follower(ChangeClock& clock, std::unique_ptr<ChangeSource> source) : loop_(std::make_unique<Loop>(clock, std::move(source))) {}
+Follower::Follower(ChangeClock& clock, std::unique_ptr<ChangeSource> source, std::chrono::milliseconds tend_interval)
+    : loop_(std::make_unique<Loop>(clock, std::move(source), tend_interval)) {}
 Follower::~Follower() = default;
 
 }  // namespace recto

@@ -45,7 +45,9 @@ ChangeSet read_changes(Connection& connection, const Triggers& expected, std::ui
 }
 
 SqliteChangeSource::SqliteChangeSource(const StoreOptions& options, Triggers expected)
-    : connection_(options.file, Connection::Mode::write, options.busy_timeout), expected_(std::move(expected)) {}
+    : connection_(options.file, Connection::Mode::write, options.busy_timeout),
+      expected_(std::move(expected)),
+      busy_timeout_(options.busy_timeout) {}
 
 bool SqliteChangeSource::moved() {
     const auto version = connection_.integer("PRAGMA data_version");
@@ -80,6 +82,17 @@ std::uint64_t SqliteChangeSource::renew_epoch(std::uint64_t expected) {
     const auto renewed = recto::renew_epoch(connection_);
     transaction.commit();
     return renewed;
+}
+
+void SqliteChangeSource::tend() noexcept try {
+    if (!connection_.is_in_place()) return;
+    connection_.wait_at_most(std::chrono::milliseconds(0));
+    try {
+        refresh_statistics(connection_);
+    } catch (const DatabaseError&) {
+    }
+    connection_.wait_at_most(busy_timeout_);
+} catch (const std::exception&) {
 }
 
 }  // namespace recto

@@ -28,12 +28,14 @@ public:
     [[nodiscard]] bool moved() override;
     [[nodiscard]] ChangeSet changes_since(std::uint64_t seq) override;
     std::uint64_t renew_epoch(std::uint64_t expected) override;
+    void tend() noexcept override;  // refreshes the statistics, unless another connection writes just now
 
 private:
     [[nodiscard]] bool is_in_place();
 
     Connection connection_;
     const Triggers expected_;
+    const std::chrono::milliseconds busy_timeout_;
     std::optional<std::int64_t> data_version_;
     bool was_in_place_ = true;
 };

@@ -9,6 +9,7 @@ namespace recto {
 namespace {
 
 constexpr std::chrono::seconds kLookAgain{1};
+constexpr std::int64_t kManyChanges = 5000;  // rows, with those that triggers wrote: an import, not a post
 
 }  // namespace
 
@@ -106,6 +107,15 @@ void Database::sync_if_stale() {
 
 // After a COMMIT, so it can't fail any more: where it is in vain, the follower does it within 50 ms.
 void Database::give_up_trust() noexcept try { sync(); } catch (const std::runtime_error&) {
+}
+
+// The write is done and acknowledged: without new statistics it only may be slower.
+void Database::refresh_statistics_after_many_changes() noexcept try {
+    const auto changes = writer_.total_changes();
+    if (changes < changes_at_refresh_ + kManyChanges) return;
+    refresh_statistics(writer_);
+    changes_at_refresh_ = writer_.total_changes();
+} catch (const DatabaseError&) {
 }
 
 std::unique_ptr<ChangeSource> Database::change_source() const { return std::make_unique<SqliteChangeSource>(options_, expected_triggers_); }

@@ -65,6 +65,7 @@ public:
     void sync_up_to(std::uint64_t epoch, std::uint64_t seq);  // unless the clock is there already
     void sync_if_stale();                                     // fails at once for a second after it has failed
     void give_up_trust() noexcept;                            // a writer found that the triggers are not the expected ones
+    void refresh_statistics_after_many_changes() noexcept;    // by the thread that has the turn, after its COMMIT
 
     [[nodiscard]] std::unique_ptr<ChangeSource> change_source() const;
 
@@ -73,6 +74,7 @@ private:
     const Triggers expected_triggers_;
     Connection writer_;
     WriteQueue queue_;
+    std::int64_t changes_at_refresh_ = 0;  // of the writer's connection, when it last refreshed the statistics
 
     struct FailedLook {
         std::chrono::steady_clock::time_point at;

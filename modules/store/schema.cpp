@@ -136,8 +136,13 @@ void expect_whole(Connection& connection) {
         throw std::runtime_error(connection.file().string() + ": it is damaged: " + std::string(rows.text(0)));
 }
 
-// A sample of each index is enough to tell a key of few rows from one of many.
-void refresh_statistics(Connection& connection) { connection.run_script("PRAGMA analysis_limit = 1000; ANALYZE"); }
+// A sample of each index is enough to tell a key of few rows from one of many. What is said of a small table is taken back: when the table
+// has grown, SQLite would still read it from end to end. The last statement makes this connection use what is left.
+void refresh_statistics(Connection& connection) {
+    connection.run_script(
+        "PRAGMA analysis_limit = 1000; ANALYZE; DELETE FROM sqlite_stat1 WHERE CAST(stat AS INTEGER) < 1000; "
+        "ANALYZE sqlite_schema");
+}
 
 std::int64_t count_orphans(Connection& connection) { return connection.integer("SELECT count(*) FROM pragma_foreign_key_check"); }
 

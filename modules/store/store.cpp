@@ -128,6 +128,7 @@ public:
         transaction_.commit();
         database_.clock().publish(changes);
         if (!changes.trusted) database_.give_up_trust();
+        database_.refresh_statistics_after_many_changes();
     }
 
 private:

@@ -19,6 +19,7 @@
 
 #include "fcgi/handlers.hpp"
 #include "fcgi/view_exchange.hpp"
+#include "tests/support/database_shell.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -31,6 +32,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto kRound = 400ms;
 constexpr int kRounds = 5;
+constexpr int kPostsOfAuthor = 10;
 
 using Stopwatch = std::chrono::nanoseconds (*)();
 
@@ -170,6 +172,65 @@ void print_mget(const std::string& socket) {
     memcached_free(handle);
 }
 
+// Ten posts an author, as long as the answers of the sample blog. Without triggers, which would take minutes.
+void fill(const Program& program, int posts) {
+    const auto authors = std::to_string(posts / kPostsOfAuthor);
+    const auto up_to = [](const std::string& last) {
+        return " WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < " + last + ") ";
+    };
+    DatabaseShell shell(store_options(program.config).file);
+    shell.switch_triggers_off();
+    shell.run("BEGIN; INSERT INTO user (id, name, slug, created_at)" + up_to(authors) + "SELECT i, 'n' || i, 'u' || i, 0 FROM n; " +
+              "INSERT INTO post (id, slug, title, body, status, published_at, created_at, updated_at)" + up_to(std::to_string(posts)) +
+              "SELECT i, 'p' || i, 'Title ' || i, hex(zeroblob(200)), 'published', i, 0, 0 FROM n; " +
+              "INSERT INTO post_author SELECT id, 1 + id % " + authors + ", 0 FROM post; COMMIT;");
+}
+
+// Processor time of a request that finds nothing cached; another epoch ends all entries in between.
+double miss_in_microseconds(Program& program, int authors) {
+    std::vector<double> rounds;
+    for (int round = 0; round < 40; ++round) {
+        program.site.cache.flush();
+        const auto begin = of_processor();
+        for (int i = 0; i < 10; ++i) program.ask(1 + (round * 10 + i) % authors);
+        rounds.push_back(static_cast<double>((of_processor() - begin).count()) / 10'000);
+    }
+    std::ranges::sort(rounds);
+    return rounds[rounds.size() / 2];
+}
+
+// Wall-clock time of a hit, each key in turn, and where it was found.
+void print_hits(Program& program, int keys, double& one_key) {
+    for (int warm = 0; warm < 2; ++warm)
+        for (int author = 1; author <= keys; ++author) program.ask(author);
+    auto& cache = program.site.cache;
+    const auto found = [&](CacheEvent event) {
+        std::uint64_t sum = 0;
+        for (std::size_t subject = 0; subject < all_views().size(); ++subject) sum += cache.counted(event, subject);
+        return static_cast<double>(sum);
+    };
+    const auto memory = found(CacheEvent::memory_hit), memcached = found(CacheEvent::memcached_hit);
+    const auto time = nanoseconds(1, on_the_wall, [&, n = 0](int) mutable { program.ask(1 + n++ % keys); });
+    const auto more_memory = found(CacheEvent::memory_hit) - memory, more_memcached = found(CacheEvent::memcached_hit) - memcached;
+    if (one_key == 0) one_key = time;
+    std::printf("%-44d  %10.1f  %10.2f  %9.0f %%\n", keys, time / 1000, one_key / time, 100 * more_memory / (more_memory + more_memcached));
+    std::fflush(stdout);
+}
+
+void print_large_blog() {
+    Program small, large;
+    fill(small, 100);
+    fill(large, 100'000);
+    const Follower of_small(small.site.store.clock(), small.site.store.change_source());
+    const Follower of_large(large.site.store.clock(), large.site.store.change_source());
+    const auto few = miss_in_microseconds(small, 100 / kPostsOfAuthor), many = miss_in_microseconds(large, 100'000 / kPostsOfAuthor);
+    std::printf("\n%-44s  %10s  %10s\n", "a miss, microseconds of processor", "", "ratio");
+    std::printf("%-44s  %10.0f  %10.2f\n%-44s  %10.0f  %10.2f\n", "with 100 posts", few, 1.0, "with 100,000 posts", many, many / few);
+    std::printf("\n%-44s  %10s  %10s  %11s\n", "hits in turn over so many keys, 100,000 posts", "us", "speed", "in memory");
+    double one_key = 0;
+    for (const int keys : {1, 1'000, 10'000}) print_hits(large, keys, one_key);
+}
+
 }  // namespace
 
 int main() {
@@ -192,4 +253,5 @@ int main() {
         program.ask(1000 + thread * 10'000'000 + number++);
     });
     print_mget(program.folder / "m");
+    print_large_blog();
 }

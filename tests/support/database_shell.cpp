@@ -24,6 +24,8 @@ void DatabaseShell::run(const std::string& statements) {
     throw std::runtime_error(why + " in " + statements);
 }
 
+void DatabaseShell::switch_triggers_off() { sqlite3_db_config(database_.get(), SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr); }
+
 std::optional<std::string> DatabaseShell::ask(const std::string& query) {
     std::optional<std::string> found;
     const auto keep = [](void* to, int columns, char** values, char**) {

@@ -18,6 +18,7 @@ public:
     explicit DatabaseShell(const std::filesystem::path& file);
 
     void run(const std::string& statements);
+    void switch_triggers_off();                                              // `.dbconfig enable_trigger off`
     [[nodiscard]] std::optional<std::string> ask(const std::string& query);  // the first column of its only row, if there is one
 
 private:

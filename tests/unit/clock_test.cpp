@@ -152,10 +152,12 @@ public:
         refuse_if_told();
         return database_.renew_epoch(expected);
     }
+    void tend() noexcept override { ++*tended; }
 
     std::function<void(const ChangeSet&)> after_reading;  // what happens while the caller still works with what it read
     std::atomic<bool> is_unreachable{false};
     bool sees_no_move = false;
+    std::shared_ptr<std::atomic<int>> tended = std::make_shared<std::atomic<int>>(0);
 
 private:
     void refuse_if_told() const {
@@ -1080,6 +1082,20 @@ BOOST_AUTO_TEST_CASE(a_follower_stops_at_once) {
     BOOST_TEST((least_time(20, [&] { const Follower follower(*host.clock, std::make_unique<FakeSource>(host.database)); }) <
                 Follower::kInterval / 2));
 }
+BOOST_AUTO_TEST_CASE(a_follower_tends_the_database_now_and_then) {
+    Host host;
+    auto source = std::make_unique<FakeSource>(host.database);
+    const auto tended = source->tended;
+    {
+        auto other = std::make_unique<FakeSource>(host.database);
+        const auto tended_daily = other->tended;
+        const Follower daily(*host.clock, std::move(other));
+        const Follower often(*host.clock, std::move(source), 1ms);
+        BOOST_TEST(eventually([&] { return tended->load() >= 3; }));
+        BOOST_TEST(tended_daily->load() == 0);
+    }
+}
+
 
 BOOST_AUTO_TEST_CASE(followers_whose_shared_memory_is_removed_find_each_other_again) {
     Host host;
