@@ -7,6 +7,7 @@
 
 #include "blog/import.hpp"
 #include "blog/post_json.hpp"
+#include "tests/support/database_shell.hpp"
 #include "tests/support/opened_store.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
@@ -81,6 +82,43 @@ BOOST_FIXTURE_TEST_CASE(the_public_sees_what_is_published_and_due_the_newest_fir
     BOOST_TEST((titles(ada) == Titles{"due now", "new", "old"}));
     BOOST_TEST((titles(ada, kNow + 24h) == Titles{"tomorrow", "due now", "new", "old"}));
     BOOST_TEST(titles(999).empty());
+}
+
+BOOST_FIXTURE_TEST_CASE(posts_of_one_moment_come_in_one_order_always, OpenedBlog) {
+    const auto ada = add_user("ada");
+    std::vector<std::int64_t> ids;
+    for (const auto* title : {"one", "two", "three", "four", "five"}) ids.push_back(publish(title, {"ada"}).id);
+    const Titles newest_first{"five", "four", "three", "two", "one"};
+    BOOST_TEST((titles(ada) == newest_first));
+    const auto listed = [&] {
+        Titles found;
+        for (const auto& post : blog.list()) found.push_back(post.title);
+        return found;
+    };
+    BOOST_TEST((listed() == newest_first));
+    // Rows that were written again, in another order, by a shell that gives no two of them a place.
+    DatabaseShell shell(options.file);
+    for (const auto id : {ids[3], ids[0], ids[4], ids[1], ids[2]}) {
+        const auto post = std::to_string(id);
+        shell.run("DELETE FROM post_author WHERE post = " + post + "; CREATE TEMP TABLE kept AS SELECT * FROM post WHERE id = " + post +
+                  "; DELETE FROM post WHERE id = " + post + "; INSERT INTO post SELECT * FROM kept; DROP TABLE kept; " +
+                  "INSERT INTO post_author VALUES (" + post + ", " + std::to_string(ada) + ", 0)");
+    }
+    BOOST_TEST((titles(ada) == newest_first));
+    BOOST_TEST((listed() == newest_first));
+}
+
+BOOST_FIXTURE_TEST_CASE(authors_with_one_position_come_in_one_order_always, OpenedBlog) {
+    const auto ada = add_user("ada"), bob = add_user("bob");
+    const auto id = publish("shared", {"bob", "ada"}).id;
+    for (const auto* order : {"SELECT * FROM kept ORDER BY user", "SELECT * FROM kept ORDER BY user DESC"}) {
+        DatabaseShell(options.file)
+            .run(std::string("UPDATE post_author SET position = 0; CREATE TEMP TABLE kept AS SELECT * FROM post_author; "
+                             "DELETE FROM post_author; INSERT INTO post_author ") +
+                 order);
+        BOOST_TEST((blog.find(id)->authors == std::vector<std::string>{"ada", "bob"}));
+        BOOST_TEST(blog.published_by_author(bob, kNow).at(0).author_id == ada);
+    }
 }
 
 BOOST_FIXTURE_TEST_CASE(a_shared_post_is_found_under_each_author_and_names_the_first, OpenedBlog) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -352,6 +353,52 @@ BOOST_AUTO_TEST_CASE(what_is_rolled_back_publishes_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(touching_a_tag_invalidates_what_depends_on_it) {
+// SQLite rolls a transaction back by itself when it can't write (sqlite.org/lang_transaction.html section 3.2). What came after that would
+// be committed by itself, statement by statement, and published nowhere.
+BOOST_AUTO_TEST_CASE(what_comes_after_sqlite_has_rolled_back_by_itself_is_refused) {
+    for (const bool goes_on_reading : {false, true}) {
+        const Folder folder;
+        BOOST_TEST(Child([&] {
+                       ::signal(SIGXFSZ, SIG_IGN);
+                       auto store = Store::open(folder.options);
+                       auto write = store.write();
+                       add_post(write, "first");
+                       rlimit limit{};
+                       ::getrlimit(RLIMIT_FSIZE, &limit);
+                       const rlimit none{1, limit.rlim_max};
+                       ::setrlimit(RLIMIT_FSIZE, &none);
+                       bool failed = false;
+                       const std::string title(4'000'000, 'x');  // more than the cache of pages holds: the log has to grow
+                       try {
+                           write.execute("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('second', ?, '', 0, 0)",
+                                         {std::string_view(title)});
+                       } catch (const DatabaseError&) {
+                           failed = true;
+                       }
+                       ::setrlimit(RLIMIT_FSIZE, &limit);
+                       if (!failed) return 1;
+                       try {
+                           if (goes_on_reading)
+                               (void)write.query("SELECT 1 FROM post").next();
+                           else
+                               add_post(write, "third");
+                           return 2;
+                       } catch (const DatabaseError&) {
+                       }
+                       try {
+                           write.commit();
+                           return 3;
+                       } catch (const DatabaseError&) {
+                       }
+                       return 0;
+                   }).wait() == 0);
+        auto store = Store::open(folder.options);
+        BOOST_TEST(count_posts(store) == 0);
+        add_post(store, "later");  // and the next transaction is a good one
+        BOOST_TEST(count_posts(store) == 1);
+    }
+}
+
     Opened opened;
     const auto with_tag = [&](const std::string& tag) {
         return reads_of(opened.store, [&](auto& snapshot) { (void)snapshot.query("SELECT 1", {}, {tag}).next(); });
