@@ -208,11 +208,11 @@ private:
 Cache::Cache(const CacheOptions& options, Store& store) : state_(std::make_unique<State>(options, store)) {}
 Cache::~Cache() = default;
 
-// With a lease that ran out nothing is known here: whoever may wait looks at the database.
+// Without a recent look at the database nothing is known here: a thread that may wait looks.
 CacheLookup Cache::look_in_memory(std::string_view key, TimePoint now, Subject subject) {
     if (is_writing()) return {};
     const auto clock = store().clock().read();
-    auto lookup = clock.is_fresh() ? state_->from_memory(key, {clock, true, now}) : CacheLookup{};
+    auto lookup = clock.is_recent() ? state_->from_memory(key, {clock, true, now}) : CacheLookup{};
     count(event_of(lookup.state, true), subject);
     return lookup;
 }
@@ -245,8 +245,9 @@ CacheLookup Cache::look(std::string_view key, TimePoint now, Subject subject) {
 std::optional<CacheEntry> Cache::stored_in_memcached(std::string_view key) { return state_->stored(key, store().clock().read().epoch()); }
 
 CacheLookup Cache::judge(const CacheHit& entry, std::string_view key, TimePoint now) {
-    const auto clock = store().clock().read();
-    return is_writing() || !clock.is_fresh() ? CacheLookup{} : state_->judged(entry, key, {clock, true, now});
+    if (is_writing()) return {};
+    const auto look = look_of_who_may_wait(now);
+    return look.is_fresh ? state_->judged(entry, key, look) : CacheLookup{};
 }
 
 CacheHit Cache::put(Computed computed, Subject subject) {

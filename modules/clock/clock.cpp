@@ -315,6 +315,8 @@ bool ChangeClock::Reading::is_valid(std::uint64_t seq, std::span<const Slot> slo
            seq <= memory.synced_seq.load(std::memory_order_acquire) && std::ranges::all_of(slots, unchanged) && is_current();
 }
 
+bool ChangeClock::Reading::is_recent() const { return age() <= kRecent; }
+
 bool ChangeClock::Reading::is_fresh() const { return age() <= kLease; }
 
 // A moment ahead of us is another processor's; further ahead is no look that we know of.

@@ -8,7 +8,8 @@
 // Threads:  safe to call from any thread of any process of the host; safe to be killed in the middle of anything. Open it after fork.
 // Limits:   an answer that passes is_valid() is not older than a write acknowledged, or data shown, before Reading was taken on this
 //           host. A change that went around Recto is seen by the follower within 50 ms, and so is shared memory that someone removed
-//           or replaced under running processes; after 2 s without a look at the database (the lease) nothing is fresh.
+//           or replaced under running processes. A request that finds the last look older than 100 ms (the processes were stopped, or
+//           wait for a processor) looks itself. If the database can't be asked, what is known counts for the lease of 2 s.
 //           Half a megabyte of shared memory; an earlier epoch's is free once each process has looked at the clock again.
 //           A file put in the place of the database (`mv`) is seen as soon: nothing is trusted until the old one is back.
 //           Triggers that were dropped or replaced for a while are seen too, because that moves the schema's number: a new epoch begins.
@@ -31,7 +32,8 @@ namespace recto {
 using Slot = std::uint16_t;
 [[nodiscard]] Slot slot_of(std::string_view tag);  // stable: the same in every process and version
 
-// Monotonic, in steps of some milliseconds, the same for all processes of the host; no system call.
+// Monotonic, in steps of some milliseconds, the same for all processes of the host; no system call. It stands still while the machine is
+// suspended, and so does everything on the host that could write.
 struct LeaseClock {
     using duration = std::chrono::nanoseconds;
     using rep = duration::rep;
@@ -46,6 +48,7 @@ class EpochWindow;
 class ChangeClock {
 public:
     static constexpr std::chrono::milliseconds kLease{2000};
+    static constexpr std::chrono::milliseconds kRecent{100};
 
     // The folder is private and in memory; the source is used before open() returns and not kept.
     [[nodiscard]] static ChangeClock open(const std::filesystem::path& folder, ChangeSource& source);
@@ -64,7 +67,10 @@ public:
         // hits go back), and for everything while is_trusted() is false.
         [[nodiscard]] bool is_valid(std::uint64_t seq, std::span<const Slot> slots) const;
 
-        // Somebody looked at the database within the lease. If not: sync(), then take a new reading.
+        // A process of the host looked at the database within kRecent. If not: sync(), then take a new reading.
+        [[nodiscard]] bool is_recent() const;
+
+        // Within the lease: enough if the database can't be asked now.
         [[nodiscard]] bool is_fresh() const;
 
         // How long ago that was.

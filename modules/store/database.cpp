@@ -91,10 +91,10 @@ void Database::sync_up_to(std::uint64_t epoch, std::uint64_t seq) {
 
 // A database that hangs (a lost file server, locked read marks) makes each look wait for seconds. Who waited for another's look, or comes
 // soon after it, takes its failure; else a request would wait as often as there are others.
-void Database::sync_if_stale() {
+void Database::sync_unless_recent() {
     const auto arrived = std::chrono::steady_clock::now();
     const std::lock_guard lock(sync_mutex_);
-    if (clock_.read().is_fresh()) return;
+    if (clock_.read().is_recent()) return;
     if (failed_look_ && arrived < failed_look_->at + kLookAgain) throw failed_look_->why;
     try {
         clock_.sync(source_);

@@ -63,7 +63,7 @@ public:
     [[nodiscard]] ChangeClock& clock() { return clock_; }
     void sync();
     void sync_up_to(std::uint64_t epoch, std::uint64_t seq);  // unless the clock is there already
-    void sync_if_stale();                                     // fails at once for a second after it has failed
+    void sync_unless_recent();                                // fails at once for a second after it has failed
     void give_up_trust() noexcept;                            // a writer found that the triggers are not the expected ones
     void refresh_statistics_after_many_changes() noexcept;    // by the thread that has the turn, after its COMMIT
 
@@ -83,7 +83,7 @@ private:
     std::mutex sync_mutex_;
     // guarded by sync_mutex_:
     SqliteChangeSource source_;
-    std::optional<FailedLook> failed_look_;  // of sync_if_stale()
+    std::optional<FailedLook> failed_look_;  // of sync_unless_recent()
 
     ChangeClock clock_;
 

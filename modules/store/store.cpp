@@ -217,14 +217,15 @@ ChangeClock& Store::clock() { return database_->clock(); }
 std::unique_ptr<ChangeSource> Store::change_source() { return database_->change_source(); }
 
 std::optional<ChangeClock::Reading> Store::fresh_reading() {
-    if (const auto reading = clock().read(); reading.is_fresh()) return reading;
+    if (const auto reading = clock().read(); reading.is_recent()) return reading;
     const PhaseScope scope(Phase::store);
     try {
-        database_->sync_if_stale();
-        return clock().read();
-    } catch (const std::runtime_error&) {
-        return std::nullopt;  // the follower says so in the log
+        database_->sync_unless_recent();
+    } catch (const std::runtime_error&) {  // the follower says so in the log
+        if (const auto reading = clock().read(); reading.is_fresh()) return reading;
+        return std::nullopt;
     }
+    return clock().read();
 }
 
 }  // namespace recto

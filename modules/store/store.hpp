@@ -147,7 +147,8 @@ public:
     [[nodiscard]] ChangeClock& clock();
     [[nodiscard]] std::unique_ptr<ChangeSource> change_source();  // on a connection of its own
 
-    // A fresh reading, after an inline sync if the lease ran out. Empty when the database can't be reached either.
+    // A recent reading, after an inline sync if there is none: it may wait. If the database can't be reached, one within the lease; else
+    // empty.
     [[nodiscard]] std::optional<ChangeClock::Reading> fresh_reading();
 
 private:

@@ -579,6 +579,18 @@ BOOST_AUTO_TEST_CASE(no_answer_is_stale_for_longer_than_100_ms_when_only_shells_
     trial.all_answers_must_be_right();
 }
 
+// And nothing looks while they stand still: the first requests afterwards come before the followers.
+BOOST_AUTO_TEST_CASE(no_answer_is_stale_for_longer_than_100_ms_when_all_workers_stand_still) {
+    Trial trial({.writers_through_recto = 0, .writers_around_recto = 2});
+    trial.go_on_while([&] {
+        for (auto& worker : trial.service().workers()) worker.freeze();
+        std::this_thread::sleep_for(kGrace);
+        trial.rest();
+        for (auto& worker : trial.service().workers()) worker.signal(SIGCONT);
+    });
+    trial.all_answers_must_be_right();
+}
+
 BOOST_AUTO_TEST_CASE(no_answer_is_stale_when_workers_are_killed) {
     Trial trial;
     trial.go_on_while([&] { trial.kill_a_worker(); });

@@ -174,6 +174,20 @@ BOOST_AUTO_TEST_CASE(a_post_changed_in_the_database_s_shell_is_shown_within_100_
     BOOST_TEST((lags.back() <= 1s), lags.back().count());  // the tests' machine may be busy with something else
 }
 
+// A paused machine, or one that gives the workers no time: their followers can't look meanwhile, and the first requests come before them.
+BOOST_AUTO_TEST_CASE(a_shell_s_change_made_while_all_workers_stood_still_is_in_their_next_answer) {
+    for (int round = 0; round < 25; ++round) {
+        warm(ada);
+        const auto title = "Frozen " + std::to_string(round);
+        for (auto& worker : service.workers()) worker.freeze();
+        (void)done(service.sqlite("UPDATE post SET title = '" + title + "' WHERE slug = 'post';"));
+        const auto promised = std::chrono::steady_clock::now() + 100ms;
+        std::this_thread::sleep_until(promised);
+        for (auto& worker : service.workers()) worker.signal(SIGCONT);
+        for (std::size_t worker = 0; worker < kWorkers; ++worker) BOOST_TEST(ask(worker, ada).only_title() == title);
+    }
+}
+
 BOOST_AUTO_TEST_CASE(once_one_worker_has_shown_a_change_no_other_shows_the_former) {
     for (int round = 0; round < 10; ++round) {
         warm(ada);

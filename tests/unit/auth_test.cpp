@@ -5,6 +5,7 @@
 
 #include <random>
 
+#include "tests/support/lease_keeper.hpp"
 #include "tests/support/opened_store.hpp"
 #include "tests/support/service.hpp"
 #include "util/crypto.hpp"
@@ -17,6 +18,7 @@ namespace {
 struct OpenedAuth : OpenedStore {
     ModelRules rules{{{"auth.user", {.ops = {ModelOp::get}}}}};
     Auth auth{store, cache, rules};
+    LeaseKeeper keeper{store.clock()};
 
     std::string token_for(std::string_view user) {
         BOOST_REQUIRE(auth.add_user(user));

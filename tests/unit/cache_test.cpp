@@ -17,6 +17,8 @@
 #include "cache/entry_codec.hpp"
 #include "cache/process_memory.hpp"
 #include "tests/fuzz/entry_fuzz.cpp"
+#include "tests/support/database_shell.hpp"
+#include "tests/support/lease_keeper.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -50,6 +52,7 @@ struct Site {
     Store store = Store::open(migrated(store_options));
     CacheOptions cache_options{.servers = {server.address()}, .runtime_dir = folder / "run", .timeout = 5000ms, .build = "build 1"};
     Cache cache{cache_options, store};
+    std::optional<LeaseKeeper> keeper{std::in_place, store.clock()};
 
     Site() {
         auto write = store.write();
@@ -501,10 +504,37 @@ BOOST_AUTO_TEST_CASE(another_build_or_prefix_shares_nothing) {
 BOOST_AUTO_TEST_CASE(a_lease_that_ran_out_is_renewed_by_whoever_may_wait) {
     Site site;
     site.fill_title();
-    while (site.store.clock().read().is_fresh()) std::this_thread::sleep_for(20ms);  // nobody follows the database here
+    site.keeper.reset();
+    BOOST_REQUIRE(site.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kLease - 1s));
     BOOST_TEST(!site.cache.find_in_memory("title", kNow));
     BOOST_TEST(site.cache.find("title", kNow));
     BOOST_TEST(site.cache.find_in_memory("title", kNow));
+}
+
+// As after a pause of all processes, before their followers have looked.
+BOOST_AUTO_TEST_CASE(a_look_at_the_database_older_than_100_ms_is_made_anew_before_a_hit) {
+    for (const bool was_changed : {false, true}) BOOST_TEST_CONTEXT(was_changed) {
+            Site site;
+            site.fill_title();
+            BOOST_TEST(site.cache.find_in_memory("title", kNow));
+            site.keeper.reset();
+            if (was_changed) DatabaseShell(site.store_options.file).run("UPDATE post SET title = 'by a shell'");
+            BOOST_REQUIRE(site.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kRecent - 50ms));
+            BOOST_TEST(!site.cache.find_in_memory("title", kNow));
+            BOOST_TEST(site.cache.look_further("title", kNow).is_fresh() == !was_changed);
+            BOOST_TEST(site.store.clock().read().is_recent());
+        }
+}
+
+BOOST_AUTO_TEST_CASE(a_waiter_s_result_is_judged_by_a_recent_look) {
+    Site site;
+    site.fill_title();
+    const auto hit = site.cache.find_in_memory("title", kNow);
+    BOOST_REQUIRE(hit);
+    site.keeper.reset();
+    DatabaseShell(site.store_options.file).run("UPDATE post SET title = 'by a shell'");
+    BOOST_REQUIRE(site.store.clock().renew_lease(LeaseClock::now() - ChangeClock::kRecent - 50ms));
+    BOOST_TEST(!site.cache.judge(hit, "title", kNow).is_fresh());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

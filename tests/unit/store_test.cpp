@@ -20,9 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store/store.hpp"
 #include "store/connection.hpp"
+#include "store/store.hpp"
 #include "tests/support/database_shell.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace recto;
@@ -352,7 +353,6 @@ BOOST_AUTO_TEST_CASE(what_is_rolled_back_publishes_nothing) {
     BOOST_TEST(opened.store.clock().read().synced() == all.seq);
 }
 
-BOOST_AUTO_TEST_CASE(touching_a_tag_invalidates_what_depends_on_it) {
 // SQLite rolls a transaction back by itself when it can't write (sqlite.org/lang_transaction.html section 3.2). What came after that would
 // be committed by itself, statement by statement, and published nowhere.
 BOOST_AUTO_TEST_CASE(what_comes_after_sqlite_has_rolled_back_by_itself_is_refused) {
@@ -399,6 +399,7 @@ BOOST_AUTO_TEST_CASE(what_comes_after_sqlite_has_rolled_back_by_itself_is_refuse
     }
 }
 
+BOOST_AUTO_TEST_CASE(touching_a_tag_invalidates_what_depends_on_it) {
     Opened opened;
     const auto with_tag = [&](const std::string& tag) {
         return reads_of(opened.store, [&](auto& snapshot) { (void)snapshot.query("SELECT 1", {}, {tag}).next(); });
@@ -679,54 +680,6 @@ BOOST_AUTO_TEST_CASE(a_fresh_reading_needs_no_follower) {
     BOOST_TEST(again->is_fresh());
 }
 
-BOOST_AUTO_TEST_CASE(waiting_for_another_process_ends_as_busy) {
-    Folder folder;
-    std::array<int, 2> locked{}, done{};
-    BOOST_REQUIRE(::pipe(locked.data()) == 0);
-    BOOST_REQUIRE(::pipe(done.data()) == 0);
-    char byte = 'x';
-    Child holder([&] {
-        auto store = Store::open(folder.options);
-        auto write = store.write();
-        add_post(write, "held");
-        if (::write(locked[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) return 1;
-        return 0;
-    });
-    Child waiter([&] {
-        if (::read(locked[0], &byte, 1) != 1) return 1;
-        auto options = folder.options;
-        options.busy_timeout = 100ms;
-        auto store = Store::open(options);
-        const auto start = std::chrono::steady_clock::now();
-        try {
-            (void)store.write();
-        } catch (const DatabaseError& error) {
-            if (!error.is_busy()) return 2;
-            if (std::chrono::steady_clock::now() - start < 50ms) return 3;
-            return count_posts(store) == 0 ? 0 : 4;  // reading goes on meanwhile
-        }
-        return 5;
-    });
-    BOOST_TEST(waiter.wait() == 0);
-    BOOST_REQUIRE(::write(done[1], &byte, 1) == 1);
-    BOOST_TEST(holder.wait() == 0);
-    for (const int fd : {locked[0], locked[1], done[0], done[1]}) ::close(fd);
-}
-
-BOOST_AUTO_TEST_CASE(waiting_for_another_thread_ends_as_busy) {
-    Folder folder;
-    folder.options.busy_timeout = 50ms;
-    auto store = Store::open(folder.options);
-    auto write = store.write();
-    add_post(write, "held");
-    int refused = 0;
-    std::thread([&] {
-        for (int attempt = 0; attempt < 2; ++attempt) try {
-                (void)store.write();
-            } catch (const DatabaseError& error) {
-                refused += error.is_busy();
-            }
-    }).join();
 // A database that hangs would hold each request for as long as the first.
 BOOST_AUTO_TEST_CASE(a_look_that_failed_is_not_repeated_for_a_second) {
     Opened opened;
@@ -787,6 +740,54 @@ BOOST_AUTO_TEST_CASE(every_connection_to_the_database_has_its_settings) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(waiting_for_another_process_ends_as_busy) {
+    Folder folder;
+    std::array<int, 2> locked{}, done{};
+    BOOST_REQUIRE(::pipe(locked.data()) == 0);
+    BOOST_REQUIRE(::pipe(done.data()) == 0);
+    char byte = 'x';
+    Child holder([&] {
+        auto store = Store::open(folder.options);
+        auto write = store.write();
+        add_post(write, "held");
+        if (::write(locked[1], &byte, 1) != 1 || ::read(done[0], &byte, 1) != 1) return 1;
+        return 0;
+    });
+    Child waiter([&] {
+        if (::read(locked[0], &byte, 1) != 1) return 1;
+        auto options = folder.options;
+        options.busy_timeout = 100ms;
+        auto store = Store::open(options);
+        const auto start = std::chrono::steady_clock::now();
+        try {
+            (void)store.write();
+        } catch (const DatabaseError& error) {
+            if (!error.is_busy()) return 2;
+            if (std::chrono::steady_clock::now() - start < 50ms) return 3;
+            return count_posts(store) == 0 ? 0 : 4;  // reading goes on meanwhile
+        }
+        return 5;
+    });
+    BOOST_TEST(waiter.wait() == 0);
+    BOOST_REQUIRE(::write(done[1], &byte, 1) == 1);
+    BOOST_TEST(holder.wait() == 0);
+    for (const int fd : {locked[0], locked[1], done[0], done[1]}) ::close(fd);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_another_thread_ends_as_busy) {
+    Folder folder;
+    folder.options.busy_timeout = 50ms;
+    auto store = Store::open(folder.options);
+    auto write = store.write();
+    add_post(write, "held");
+    int refused = 0;
+    std::thread([&] {
+        for (int attempt = 0; attempt < 2; ++attempt) try {
+                (void)store.write();
+            } catch (const DatabaseError& error) {
+                refused += error.is_busy();
+            }
+    }).join();
     BOOST_TEST(refused == 2);
     write.commit();
     add_post(store, "next");
@@ -882,6 +883,22 @@ BOOST_AUTO_TEST_CASE(a_killed_writer_leaves_nothing_unseen) {
     BOOST_TEST(killed_after_commit > 0);
 }
 
+BOOST_AUTO_TEST_CASE(the_log_shrinks_when_a_long_reader_has_ended) {
+    Opened opened;
+    const auto log = opened.options.file.string() + "-wal";
+    const std::string megabyte(1 << 20, 'x');
+    {
+        const auto long_reader = opened.store.read();
+        for (int i = 0; i < 24; ++i)
+            DatabaseShell(opened.options.file)
+                .run("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('p" + std::to_string(i) + "', '" + megabyte +
+                     "', '', 0, 0)");
+        BOOST_TEST(std::filesystem::file_size(log) > 20u << 20);
+    }
+    for (int i = 0; i < 3; ++i) add_user(opened.store, "u" + std::to_string(i));
+    BOOST_TEST(std::filesystem::file_size(log) <= 16u << 20);
+}
+
 BOOST_AUTO_TEST_CASE(readers_share_connections) {
     Opened opened;
     const auto descriptors = [] {
@@ -928,22 +945,6 @@ BOOST_AUTO_TEST_CASE(threads_read_and_write_at_once) {
     for (auto& reader : readers) reader.join();
     BOOST_TEST(failures == 0);
     BOOST_TEST(count_posts(opened.store) == 100);
-}
-
-BOOST_AUTO_TEST_CASE(the_log_shrinks_when_a_long_reader_has_ended) {
-    Opened opened;
-    const auto log = opened.options.file.string() + "-wal";
-    const std::string megabyte(1 << 20, 'x');
-    {
-        const auto long_reader = opened.store.read();
-        for (int i = 0; i < 24; ++i)
-            DatabaseShell(opened.options.file)
-                .run("INSERT INTO post (slug, title, body, created_at, updated_at) VALUES ('p" + std::to_string(i) + "', '" + megabyte +
-                     "', '', 0, 0)");
-        BOOST_TEST(std::filesystem::file_size(log) > 20u << 20);
-    }
-    for (int i = 0; i < 3; ++i) add_user(opened.store, "u" + std::to_string(i));
-    BOOST_TEST(std::filesystem::file_size(log) <= 16u << 20);
 }
 
 BOOST_AUTO_TEST_CASE(five_thousand_posts_fit_one_transaction) {

@@ -13,6 +13,7 @@
 #include "fcgi/answers.hpp"
 #include "log/log.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/lease_keeper.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "util/file.hpp"
@@ -76,6 +77,7 @@ struct Prepared {
 
 struct Fixture : Prepared {
     Site site{config};
+    LeaseKeeper keeper{site.store.clock()};
     Throttle throttle = Throttle::open(throttle_options(config));
     std::vector<View> views;
     std::atomic<int> computed = 0;
