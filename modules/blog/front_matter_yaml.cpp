@@ -1,6 +1,8 @@
 #include <algorithm>
+#include <sstream>
 #include <stdexcept>
 
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include "blog/front_matter_formats.hpp"
@@ -42,17 +44,38 @@ std::vector<FrontMatterKey> keys_of(const YAML::Node& map, int line) {
 // yaml-cpp drops directives that no document follows.
 bool has_directive(std::string_view text) { return text.starts_with('%') || text.find("\n%") != std::string_view::npos; }
 
+class NoEvents : public YAML::EventHandler {
+    void OnDocumentStart(const YAML::Mark&) override {}
+    void OnDocumentEnd() override {}
+    void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+    void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+    void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnSequenceEnd() override {}
+    void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+    void OnMapEnd() override {}
+};
+
+// Not by YAML::LoadAll: of a text such as `, a` it makes documents without end.
+bool has_two_documents(const std::string& text) {
+    std::istringstream in(text);
+    YAML::Parser parser(in);
+    NoEvents none;
+    return parser.HandleNextDocument(none) && parser.HandleNextDocument(none);
+}
+
 }  // namespace
 
-// All documents are parsed: what yaml-cpp takes for a second one would be lost.
+// What yaml-cpp takes for a second document would be lost.
 FrontMatterKeys parse_yaml(std::string_view text, int line) try {
-    if (has_directive(text)) return Error{std::to_string(line) + ": a line of the front matter begins with %"};
-    const auto documents = YAML::LoadAll(std::string(text));
-    if (documents.empty() || (documents.size() == 1 && documents[0].IsNull())) return std::vector<FrontMatterKey>();
     const auto first_line = std::to_string(line);
-    if (documents.size() > 1) return Error{first_line + ": the front matter is more than one YAML document"};
-    if (!documents[0].IsMap()) return Error{first_line + ": expected front matter of the form `key: value`"};
-    return keys_of(documents[0], line);
+    if (has_directive(text)) return Error{first_line + ": a line of the front matter begins with %"};
+    const std::string yaml(text);
+    if (has_two_documents(yaml)) return Error{first_line + ": the front matter is more than one YAML document"};
+    const auto document = YAML::Load(yaml);
+    if (document.IsNull()) return std::vector<FrontMatterKey>();
+    if (!document.IsMap()) return Error{first_line + ": expected front matter of the form `key: value`"};
+    return keys_of(document, line);
 } catch (const YAML::Exception& problem) {
     return Error{std::to_string(line + std::max(problem.mark.line, 0)) + ": " + problem.msg};
 } catch (const TooMuch& problem) {

@@ -370,6 +370,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_front_matter_is_body) {
         {"---\ntitle: x\n--- # end\nBody\n---\nMore", nullptr},
         {"---\ntitle: x\n--- more\nBody\n---\nMore", nullptr},
         {"---\n[a] b\n---\nBody", nullptr},
+        {"---\n, a\n---\nBody", nullptr},
         {"---\ntitle: x\n%lost: 1\n---\nBody", nullptr},
         {"---\ntitle: x\n\x04lost: 1\n---\nBody", nullptr},
         {"---\ntitle: x\nBody", nullptr},
