@@ -117,7 +117,7 @@ BOOST_FIXTURE_TEST_CASE(authors_with_one_position_come_in_one_order_always, Open
                              "DELETE FROM post_author; INSERT INTO post_author ") +
                  order);
         BOOST_TEST((blog.find(id)->authors == std::vector<std::string>{"ada", "bob"}));
-        BOOST_TEST(blog.published_by_author(bob, kNow).at(0).author_id == ada);
+        BOOST_TEST((blog.published_by_author(bob, kNow).at(0).author_id == ada));
     }
 }
 
