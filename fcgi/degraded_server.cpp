@@ -85,8 +85,8 @@ bool DegradedServer::has_begun() {
 }
 
 void DegradedServer::tell(const std::string& reason) {
-    notify_service_manager("STATUS=degraded, answers 503: " + reason.substr(0, reason.find('\n')));
     log_event("worker.degraded", {{"reason", reason}}, kDefaultLogger, Level::error);
+    notify_service_manager("STATUS=degraded, answers 503: " + reason.substr(0, reason.find('\n')));
 }
 
 void DegradedServer::end() {

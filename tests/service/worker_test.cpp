@@ -522,7 +522,7 @@ BOOST_AUTO_TEST_CASE(a_worker_without_room_for_shared_memory_is_degraded_until_t
     fs::remove_all(home.folder() / "run");
     const auto socket = listen_unix(home.socket());
     auto worker = home.start(R"(ulimit -S -f 600; exec "$@")", socket.get());  // blocks of 512 bytes: less than the throttle's table
-    BOOST_REQUIRE(manager.hears("READY=1"));
+    BOOST_REQUIRE(manager.hears("STATUS=degraded"));
     check_refusal(home.socket(), "GET", "/api/blogs");
     BOOST_TEST(has(home.errors(), "no room for"), home.errors());
 
@@ -544,7 +544,7 @@ BOOST_AUTO_TEST_CASE(an_unwritable_database_is_one_reason_of_these, *boost::unit
     BOOST_REQUIRE(::chmod(database.c_str(), 0600) == 0);  // root's
     const auto socket = listen_unix(home.socket());
     auto worker = home.start_on(socket);
-    BOOST_REQUIRE(manager.hears("READY=1"));
+    BOOST_REQUIRE(manager.hears("STATUS=degraded"));
     check_refusal(home.socket(), "GET", "/api/blogs");
     BOOST_TEST(has(home.errors(), "recto.db"), home.errors());
     BOOST_REQUIRE(::chown(database.c_str(), kNobody, kNobody) == 0);
@@ -660,7 +660,7 @@ BOOST_AUTO_TEST_CASE(by_hand_with_a_damaged_database_a_worker_serves_its_own_soc
     const ServiceManager manager(home);
     put_instead(home.folder() / "recto.db", std::string(8192, 'x'));
     auto worker = home.start();
-    BOOST_REQUIRE(manager.hears("READY=1"));
+    BOOST_REQUIRE(manager.hears("STATUS=degraded"));
     check_refusal(home.socket(), "GET", "/api/blogs");
     BOOST_TEST(has(home.log(), "worker.degraded"), "the log is open already");
     remove_database(home);
