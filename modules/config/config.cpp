@@ -438,10 +438,11 @@ private:
             return tell(line,
                         at(line) + ": [" + excerpt(section) + "]: [throttle] has no such scope" + unknown(name, scope_names(config_)));
         const auto scope = config_.scopes.find(name);
-        if (scope == config_.scopes.end() || !scope->second.repr || !found->second) return;
-        if (*scope->second.repr != "ring32" && found->second->limit > kMaxShortLimit)
-            tell(settings_.at(section + ".repr"), "is for limits up to " + std::to_string(kMaxShortLimit) + ", and that of " + name +
-                                                      " is " + std::to_string(found->second->limit) + "; expected ring32");
+        if (scope == config_.scopes.end() || !found->second || found->second->limit <= kMaxShortLimit) return;
+        const auto words = split_list(scope->second.repr.value_or("ring32"));
+        if (std::ranges::all_of(words, [](const auto& word) { return word == "ring32"; })) return;
+        tell(settings_.at(section + ".repr"), "is for limits up to " + std::to_string(kMaxShortLimit) + ", and that of " + name + " is " +
+                                                  std::to_string(found->second->limit) + "; expected ring32");
     }
 
     // Such a request could never be accepted. A limit of 0 says that itself.

@@ -37,7 +37,7 @@ struct ViewSection {
 
 // [scope NAME], a name of [throttle].
 struct ScopeSection {
-    std::optional<std::string> repr = {};     // `ring32`, `ring16` or `windows`
+    std::optional<std::string> repr = {};     // `ring32`, `ring16` or `windows`; or two, of addresses and of users
     std::optional<std::string> dry_run = {};  // `on` or `off`
 
     bool operator==(const ScopeSection&) const = default;

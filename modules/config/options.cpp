@@ -145,9 +145,10 @@ constexpr std::array kViewOptions{
 };
 
 constexpr std::array kScopeOptions{
-    ScopeOption{"repr", &ScopeSection::repr, "ring16", "ring32|ring16|windows",
+    ScopeOption{"repr", &ScopeSection::repr, "windows, ring16", kRepresentations,
      "How the times of a client's requests are kept: exactly in 4 bytes each, rounded in 2, or in 121 counters however high the limit. "
-     "`recto check` tells the memory, and how late a client is let in at worst."},
+     "`recto check` tells the memory, and how late a client is let in at worst. Two words are for addresses and for "
+     "users. Without it limits up to 255 are kept in ring32, higher ones in windows for addresses and in ring16 for users."},
     ScopeOption{"dry_run", &ScopeSection::dry_run, "on", "on|off", "On: refusals are counted and logged, but nobody is refused."},
 };
 
@@ -223,12 +224,19 @@ bool is_key_prefix(std::string_view text) { return !text.empty() && text.size() 
 // What a line can hold is valid UTF-8 already; a tab passes there.
 bool is_printable(std::string_view text, std::size_t most) { return text.size() <= most && text.find('\t') == std::string_view::npos; }
 
+bool are_representations(std::string_view text) {
+    const auto parts = split_list(text);
+    return std::ranges::count(text, ',') + 1 == std::ssize(parts) && parts.size() <= 2 &&
+           std::ranges::all_of(parts, [](const auto& part) { return is_word_of(part, kRepresentations); });
+}
+
 bool is_good_text(std::string_view text, std::string_view allowed) {
     if (allowed == kTimeZone) return TimeZone::find(text).has_value();
     if (allowed == kKeyPrefix) return is_key_prefix(text);
     if (allowed == kUserName) return is_printable(text, 255);
     if (allowed == kPassword) return is_printable(text, 1024);
     if (allowed == kLineFormat) return static_cast<bool>(LineFormat::parse(text));
+    if (allowed == kRepresentations) return are_representations(text);
     return is_word_of(text, allowed);
 }
 

@@ -38,9 +38,10 @@ inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests
 inline constexpr std::string_view kNetworkList = "addresses and networks such as 10.0.0.0/8, separated by commas, or none";
 inline constexpr std::string_view kNameList = "names of users, separated by commas, or none";
 
-inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un's 108 and its NUL
-inline constexpr std::size_t kMaxNameBytes = 49;    // inih cuts longer sections
-inline constexpr std::size_t kMaxScopeBytes = 43;   // for [scope NAME]
+inline constexpr std::size_t kMaxSocketPath = 107;                             // sockaddr_un's 108 and its NUL
+inline constexpr std::size_t kMaxNameBytes = 49;                               // inih cuts longer sections
+inline constexpr std::string_view kRepresentations = "ring32|ring16|windows";  // one, or two separated by a comma
+inline constexpr std::size_t kMaxScopeBytes = 43;                              // for [scope NAME]
 
 struct ScopeField {};  // the field is Config::throttle_scopes, under the name of the row
 

@@ -5,6 +5,7 @@
 #include "site/build_id.hpp"
 #include "util/file.hpp"
 #include "util/shared_file.hpp"
+#include "util/text.hpp"
 #include "util/unicode.hpp"
 
 namespace recto {
@@ -54,11 +55,24 @@ Representation representation_of(std::string_view word) {
     return word == "windows" ? Representation::windows : Representation::ring32;
 }
 
+// Exact while that is cheap; above, what takes least for addresses, which anybody has many of, and what is late least for users.
+void choose_representation(ThrottlePolicy& policy) {
+    constexpr std::uint32_t kMostExact = 255, kMostNarrow = 65'534;
+    const bool is_exact = policy.rate.limit <= kMostExact || policy.rate.limit > kMostNarrow;
+    policy.representation = is_exact ? Representation::ring32 : Representation::windows;
+    policy.of_users = is_exact ? Representation::ring32 : Representation::ring16;
+}
+
 ThrottlePolicy throttle_policy(const Config& config, const std::string& scope, Rate rate) {
     // These two are of who isn't logged in, or not known yet.
     ThrottlePolicy policy{.scope = scope, .rate = rate, .addresses_only = scope == "anon" || scope == "wrong_tokens"};
+    choose_representation(policy);
     if (const auto found = config.scopes.find(scope); found != config.scopes.end()) {
-        policy.representation = representation_of(found->second.repr.value_or(""));
+        if (const auto& repr = found->second.repr) {
+            const auto words = split_list(*repr);
+            policy.representation = representation_of(words.front());
+            policy.of_users = representation_of(words.back());
+        }
         policy.dry_run = found->second.dry_run == "on";
     }
     return policy;

@@ -44,8 +44,9 @@ template <class Slot>
 Ring<Slot>::Ring(const Window& window, std::atomic<std::uint64_t>& word, std::byte* memory)
     : window_(&window), word_(&word), slots_(reinterpret_cast<Slot*>(memory)) {
     const auto value = word.load(std::memory_order_acquire);
-    head_ = static_cast<std::uint32_t>(value >> (64 - kIndexBits));
-    count_ = static_cast<std::uint32_t>(value >> (64 - 2 * kIndexBits) & kIndexMask);
+    // What another process wrote is no reason to look anywhere but into this ring.
+    head_ = std::min(static_cast<std::uint32_t>(value >> (64 - kIndexBits)), window.slots() - 1);
+    count_ = std::min(static_cast<std::uint32_t>(value >> (64 - 2 * kIndexBits) & kIndexMask), window.capacity());
     constexpr std::uint64_t kUpperMask = (1ULL << (64 - 2 * kIndexBits)) - 1;
     if (count_ > 0) newest_ = (value & kUpperMask) << kSlotBits | slot(count_ - 1);
 }

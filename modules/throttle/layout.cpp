@@ -57,14 +57,15 @@ Hash128 boot_identity() {
 Description::Policy describe(const ThrottlePolicy& policy) {
     Description::Policy out{};
     if (policy.scope.size() >= out.scope.size()) throw std::runtime_error("throttle: the name of scope " + policy.scope + " is too long");
-    const auto most = Window::most(policy.representation);
+    const auto most = std::min(Window::most(policy.representation_of(false)), Window::most(policy.representation_of(true)));
     if (policy.rate.limit > most)
         throw std::runtime_error("throttle: scope " + policy.scope + ": expected a limit of at most " + std::to_string(most));
     if (policy.rate.period < std::chrono::seconds(1)) throw std::runtime_error("throttle: scope " + policy.scope + ": expected a period");
     std::ranges::copy(policy.scope, out.scope.begin());
     out.limit = policy.rate.limit;
     out.addresses_only = policy.addresses_only;
-    out.representation = static_cast<std::uint16_t>(policy.representation);
+    out.representation = static_cast<std::uint8_t>(policy.representation_of(false));
+    out.representation_of_users = static_cast<std::uint8_t>(policy.representation_of(true));
     out.period_seconds = policy.rate.period.count();
     out.capacity = std::max(policy.rate.limit, policy.capacity);
     return out;
@@ -76,12 +77,15 @@ ThrottlePolicy policy_of(const Description::Policy& policy) {
             .rate = {policy.limit, std::chrono::seconds(policy.period_seconds)},
             .addresses_only = policy.addresses_only != 0,
             .representation = static_cast<Representation>(policy.representation),
+            .of_users = static_cast<Representation>(policy.representation_of_users),
             .capacity = static_cast<std::uint32_t>(policy.capacity)};
 }
 
 bool is_impossible(const Description::Policy& policy) {
-    if (policy.representation > static_cast<std::uint16_t>(Representation::windows)) return true;
-    const auto most = Window::most(static_cast<Representation>(policy.representation));
+    constexpr auto kLast = static_cast<std::uint8_t>(Representation::windows);
+    if (policy.representation > kLast || policy.representation_of_users > kLast) return true;
+    const auto most = std::min(Window::most(static_cast<Representation>(policy.representation)),
+                               Window::most(static_cast<Representation>(policy.representation_of_users)));
     return policy.capacity > most || policy.limit > policy.capacity || policy.period_seconds < 1;
 }
 
@@ -103,10 +107,11 @@ Layout::Layout(const ThrottleOptions& options)
         return made;
     };
     for (const auto& policy : options.policies) {
-        const Window window(policy.rate, policy.representation, policy.capacity);
+        const Window window(policy.rate, policy.representation_of(false), policy.capacity);
+        const Window window_of_users(policy.rate, policy.representation_of(true), policy.capacity);
         const auto of_addresses = region(window, addresses.sets() + network_sets);
-        const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window, users.sets());
-        scopes.push_back({window, of_addresses, of_users, size});
+        const auto of_users = policy.addresses_only ? std::optional<Region>() : region(window_of_users, users.sets());
+        scopes.push_back({window, window_of_users, of_addresses, of_users, size});
         size += kCrowd + (groups() ? sizeof(RecordsOfNetworks) : 0);
     }
 }

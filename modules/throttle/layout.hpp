@@ -51,7 +51,8 @@ struct Description {
         std::array<char, 48> scope;
         std::uint32_t limit;
         std::uint16_t addresses_only;
-        std::uint16_t representation;
+        std::uint8_t representation;
+        std::uint8_t representation_of_users;
         std::int64_t period_seconds;
         std::uint64_t capacity;  // at least the limit
         bool operator==(const Policy&) const = default;
@@ -153,7 +154,8 @@ public:
     explicit Layout(const ThrottleOptions& options);
 
     struct ScopeRegions {
-        Window window;
+        Window window;  // of addresses and their networks
+        Window of_users;
         Region addresses;
         std::optional<Region> users;  // none if a user isn't counted in this scope
         std::size_t crowd = 0;        // the offset of its Crowd, and of the RecordsOfNetworks behind it

@@ -123,7 +123,7 @@ Throttle::Table::Spot Throttle::Table::assess_newcomer(Position scope, Newcomer&
                 room = *way_given;
         }
     }
-    const auto since = opens_at(scope, inherited(scope, newcomer), now, cost);
+    const auto since = opens_at(scope, newcomer.place().user, inherited(scope, newcomer), now, cost);
     room.has_no_room = room.opens_at > now && since <= now;
     room.opens_at = std::max(room.opens_at, since);
     return room;
@@ -168,7 +168,7 @@ std::optional<Throttle::Table::Spot> Throttle::Table::give_way(Position scope, N
 }
 
 void Throttle::Table::join_network(Position scope, const Way& record, std::size_t level, std::uint64_t now) const {
-    raise_network(scope, place_of_network(level, record.networks_of()), record.times(window(scope)).times(), now);
+    raise_network(scope, place_of_network(level, record.networks_of()), record.times().times(), now);
 }
 
 // The i-th newest time of a network becomes no older than the i-th newest of these. In a new record, if there is room for one, for nothing
@@ -176,13 +176,13 @@ void Throttle::Table::join_network(Position scope, const Way& record, std::size_
 void Throttle::Table::raise_network(Position scope, const Place& network, std::vector<std::uint64_t> times, std::uint64_t now) const {
     if (in_file_.strict) times = newest_of_both(std::move(times), floor_times(scope, network));
     const auto before = all_of(scope, network);
-    for (const auto& other : before) times = newest_of_both(std::move(times), other.times(window(scope)).times());
-    if (before.size() == 1 && before[0].times(window(scope)).times() == times) return;
+    for (const auto& other : before) times = newest_of_both(std::move(times), other.times().times());
+    if (before.size() == 1 && before[0].times().times() == times) return;
     const auto is_free = has_free_record(scope, network, now);
     const auto spot = is_free || before.empty() ? make_room(scope, network, now) : *find(scope, network);
     const auto raised = way(scope, false, spot.set, spot.index);
     evict(scope, spot, network);
-    raised.times(window(scope)).assign(times);
+    raised.times().assign(times);
     occupy(scope, raised, network, {});
     for (const auto& other : before)
         if (&other.tag != &raised.tag) forget(scope, false, other);
@@ -199,7 +199,7 @@ std::vector<Throttle::Table::Way> Throttle::Table::all_of(Position scope, const 
 }
 
 std::vector<std::uint64_t> Throttle::Table::times_of_network(Position scope, const Place& network) const {
-    if (const auto spot = find(scope, network)) return way(scope, false, spot->set, spot->index).times(window(scope)).times();
+    if (const auto spot = find(scope, network)) return way(scope, false, spot->set, spot->index).times().times();
     return in_file_.strict ? floor_times(scope, network) : std::vector<std::uint64_t>();
 }
 
@@ -214,21 +214,21 @@ std::vector<std::uint64_t> Throttle::Table::inherited(Position scope, Newcomer& 
         std::ranges::merge(times, more, std::back_inserter(both));
         times = std::move(both);
     }
-    const auto most = window(scope).capacity();
+    const auto most = window(scope, newcomer.place().user).capacity();
     if (times.size() > most) times.erase(times.begin(), times.end() - most);
     return times;
 }
 
-std::uint32_t Throttle::Table::live(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now) const {
-    const auto is_live = [&](std::uint64_t time) { return window(scope).expiry_of(time) > now; };
+std::uint32_t Throttle::Table::live(Position scope, bool user, const std::vector<std::uint64_t>& times, std::uint64_t now) const {
+    const auto is_live = [&](std::uint64_t time) { return window(scope, user).expiry_of(time) > now; };
     return static_cast<std::uint32_t>(std::ranges::count_if(times, is_live));
 }
 
 // Late by a tick or a unit rather than early.
-std::uint64_t Throttle::Table::opens_at(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now,
+std::uint64_t Throttle::Table::opens_at(Position scope, bool user, const std::vector<std::uint64_t>& times, std::uint64_t now,
                                         std::uint32_t cost) const {
-    const auto& rate = window(scope);
-    const auto count = live(scope, times, now);
+    const auto& rate = window(scope, user);
+    const auto count = live(scope, user, times, now);
     if (count + cost <= rate.limit()) return now;
     return rate.expiry_of(times[times.size() - count + (count + cost - rate.limit() - 1)]);
 }
@@ -255,22 +255,20 @@ void Throttle::Table::recount(Position scope, std::uint64_t now) {
     if (all.networks.load(std::memory_order_relaxed) > 0) recount_networks(scope, now);
 }
 
-bool Throttle::Table::has_expired(Position scope, const Way& record, std::uint64_t now) const {
-    return record.times(window(scope)).live(now) == 0;
-}
+bool Throttle::Table::has_expired(const Way& record, std::uint64_t now) const { return record.times().live(now) == 0; }
 
 // Locks only where there is one: in a flood, nowhere.
 void Throttle::Table::forget_expired(Position scope, bool user, std::uint64_t now) {
     const auto& whose = population(user);
     for (std::size_t part = 0; part < whose.stripes; ++part) {
         bool is_any = false;
-        visit_part(scope, user, part, [&](const Way& record) { is_any = is_any || has_expired(scope, record, now); });
+        visit_part(scope, user, part, [&](const Way& record) { is_any = is_any || has_expired(record, now); });
         if (!is_any) continue;
         auto& home = stripe(whose.first_stripe + part);
         const Guard guard(home);
         if (!guard || home.retired.load(std::memory_order_relaxed) != Stripe::kOpen) continue;
         visit_part(scope, user, part, [&](const Way& record) {
-            if (has_expired(scope, record, now)) forget(scope, user, record);
+            if (has_expired(record, now)) forget(scope, user, record);
         });
     }
 }
@@ -300,7 +298,7 @@ void Throttle::Table::recount_networks(Position scope, std::uint64_t now) {
     if (!guard || home.retired.load(std::memory_order_relaxed) != Stripe::kOpen) return;
     std::int64_t taken = 0;
     visit_networks_unlocked(scope, [&](const Way& record) {
-        if (has_expired(scope, record, now))
+        if (has_expired(record, now))
             record.forget();
         else
             ++taken;

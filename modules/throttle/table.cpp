@@ -78,7 +78,7 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     });
     if (newcomer.is_stalled()) return Verdict{.outcome = Outcome::stalled};
 
-    verdict.retry_after = wait_in(longest, opens_at, now);
+    verdict.retry_after = wait_in(longest, place.user, opens_at, now);
     const bool accepted = verdict.outcome == Outcome::accepted;
     if (ask.counts && (accepted || charge_ == Charge::drf))
         for_each_bit(wanted & ~full, [&](Position scope) { charge(scope, spots[scope], newcomer, now, ask.weight.cost); });
@@ -103,7 +103,7 @@ std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask
     bool is_full = false;
     for (auto bits = wanted; bits != 0; bits &= bits - 1) {
         const auto scope = static_cast<Position>(std::countr_zero(bits));
-        const auto& rate = window(scope);
+        const auto& rate = window(scope, place.user);
         if (rate.limit() < ask.weight.cost || rate.representation() == Representation::windows) return {};
         const auto spot = find(scope, place);
         if (!spot) return {};
@@ -111,7 +111,7 @@ std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask
         const auto record = way(scope, place.user, spot->set, spot->index);
         words[scope] = record.word.load(std::memory_order_acquire);
         constexpr std::uint64_t kBeforeAll = 0;  // a time at which nothing that is kept has expired
-        is_full = is_full || record.times(rate).opens_at(kBeforeAll, ask.weight.cost) > kBeforeAll;
+        is_full = is_full || record.times().opens_at(kBeforeAll, ask.weight.cost) > kBeforeAll;
     }
     if (!is_full) return {};
 
@@ -120,14 +120,16 @@ std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask
     Position longest = 0;
     for_each_bit(wanted, [&](Position scope) {
         auto& spot = spots[scope];
-        spot.opens_at = way(scope, place.user, spot.set, spot.index).times(window(scope)).opens_at(now, ask.weight.cost);
+        spot.opens_at = way(scope, place.user, spot.set, spot.index).times().opens_at(now, ask.weight.cost);
         if (spot.opens_at <= opens_at) return;
         opens_at = spot.opens_at;
         longest = scope;
     });
     if (opens_at == now) return {};
-    Verdict verdict{
-        .outcome = Outcome::refused, .retry_after = wait_in(longest, opens_at, now), .scope = own_scopes_[longest], .quotas = {}};
+    Verdict verdict{.outcome = Outcome::refused,
+                    .retry_after = wait_in(longest, place.user, opens_at, now),
+                    .scope = own_scopes_[longest],
+                    .quotas = {}};
     verdict.quotas.reserve(static_cast<std::size_t>(std::popcount(wanted)));
     const ClientKey client(ask.client);
     Newcomer known(*this, client, place);
@@ -197,13 +199,13 @@ std::byte* Throttle::Table::set(Position scope, bool user, std::size_t set) cons
 Throttle::Table::Way Throttle::Table::way(Position scope, bool user, std::size_t set_index, std::size_t index) const {
     auto* const bytes = set(scope, user, set_index);
     auto& heads = *reinterpret_cast<Set*>(bytes);
-    auto* const memory = bytes + sizeof(Set) + index * window(scope).record_bytes();
-    return {heads.tags[index], heads.words[index], heads.networks[index], memory, set_index};
+    auto* const memory = bytes + sizeof(Set) + index * window(scope, user).record_bytes();
+    return {heads.tags[index], heads.words[index], heads.networks[index], memory, set_index, window(scope, user)};
 }
 
 Throttle::Table::FloorTimes Throttle::Table::floor(Position scope, bool user, std::size_t set_index) const {
-    auto* const bytes = set(scope, user, set_index) + sizeof(Set) + kWays * window(scope).record_bytes();
-    return {window(scope), bytes};
+    auto* const bytes = set(scope, user, set_index) + sizeof(Set) + kWays * window(scope, user).record_bytes();
+    return {window(scope, user), bytes};
 }
 
 std::optional<Throttle::Table::Spot> Throttle::Table::find(Position scope, const Place& place) const {
@@ -215,8 +217,8 @@ std::optional<Throttle::Table::Spot> Throttle::Table::find(Position scope, const
 }
 
 Throttle::Table::Spot Throttle::Table::assess(Position scope, Newcomer& client, std::uint64_t now, std::uint32_t cost) const {
-    const auto& rate = window(scope);
     const auto& place = client.place();
+    const auto& rate = window(scope, place.user);
     auto spot = find(scope, place);
     if (rate.limit() < cost) {
         if (!spot) spot = Spot{.place = &place};
@@ -224,18 +226,18 @@ Throttle::Table::Spot Throttle::Table::assess(Position scope, Newcomer& client, 
         return *spot;
     }
     if (!spot) return assess_newcomer(scope, client, now, cost);
-    spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now, cost);
+    spot->opens_at = way(scope, place.user, spot->set, spot->index).times().opens_at(now, cost);
     return *spot;
 }
 
 // Whether the client itself is at its limit. One without a record has done nothing that is known: that a table has no room for it, or
 // what others of its network did, is no reason to say so.
 Throttle::Table::Spot Throttle::Table::as_known(Position scope, const Place& place, std::uint64_t now) const {
-    const auto& rate = window(scope);
+    const auto& rate = window(scope, place.user);
     if (rate.limit() == 0) return {.opens_at = now + rate.period(), .place = &place};
     auto spot = find(scope, place);
     if (!spot) return {.opens_at = now, .place = &place};
-    spot->opens_at = way(scope, place.user, spot->set, spot->index).times(rate).opens_at(now);
+    spot->opens_at = way(scope, place.user, spot->set, spot->index).times().opens_at(now);
     return *spot;
 }
 
@@ -250,7 +252,7 @@ Throttle::Table::Spot Throttle::Table::make_room(Position scope, const Place& pl
         std::optional<std::size_t> free;
         for (std::size_t index = 0; index < kWays; ++index) {
             const auto candidate = way(scope, place.user, set_index, index);
-            const auto times = candidate.times(window(scope));
+            const auto times = candidate.times();
             const auto live = candidate.taken() ? times.live(now) : 0;
             if (live == 0) {
                 free = index;
@@ -279,7 +281,7 @@ void Throttle::Table::charge(Position scope, const Spot& spot, Newcomer& client,
     const auto& place = *spot.place;
     const bool counts_with_network = &place != &client.place();
     const auto record = way(scope, place.user, spot.set, spot.index);
-    auto times = record.times(window(scope));
+    auto times = record.times();
     if (spot.own) return times.push(now, cost, ticks_.end_of(now));
     const auto before = counts_with_network ? times_of_network(scope, place) : inherited(scope, client);
     if (spot.joins) join_network(scope, record, *spot.joins, now);
@@ -293,7 +295,7 @@ void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place
     const auto record = way(scope, place.user, spot.set, spot.index);
     if (spot.evicts > 0) {
         add(stripe(place.stripe).evicted_live_requests, spot.evicts);
-        if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times(window(scope)).times());
+        if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times().times());
     }
     forget(scope, place.user, record);
 }
@@ -306,29 +308,30 @@ std::chrono::seconds Throttle::Table::seconds_until(std::uint64_t tick, std::uin
 }
 
 // A ring of exact times rounds up by less than an answer takes; that is no reason to tell more than the period.
-std::chrono::seconds Throttle::Table::wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const {
+std::chrono::seconds Throttle::Table::wait_in(Position scope, bool user, std::uint64_t tick, std::uint64_t now) const {
     const auto seconds = seconds_until(tick, now);
     const auto& policy = in_file_.policies[scope];
-    return policy.representation == Representation::ring32 ? std::min(seconds, policy.rate.period) : seconds;
+    return policy.representation_of(user) == Representation::ring32 ? std::min(seconds, policy.rate.period) : seconds;
 }
 
 // Of a newcomer, what it may have as one of its network; nothing while there is no room for it.
 Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const {
-    const auto& rate = window(scope);
-    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, spot.opens_at, now)};
+    const auto& rate = window(scope, client.place().user);
+    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, client.place().user, spot.opens_at, now)};
     if (rate.limit() == 0) return quota;
     const auto record = way(scope, client.place().user, spot.set, spot.index);
     if (spot.place != &client.place() || record.tag.load(std::memory_order_relaxed) != client.place().tag) {
         if (spot.has_no_room) return quota;
         const auto before = inherited(scope, client);
-        const auto used = live(scope, before, now);
+        const auto used = live(scope, client.place().user, before, now);
         quota.remaining = rate.limit() - std::min(rate.limit(), used);
-        quota.more_in = used == 0 ? std::chrono::seconds(0) : wait_in(scope, rate.expiry_of(before[before.size() - used]), now);
+        quota.more_in =
+            used == 0 ? std::chrono::seconds(0) : wait_in(scope, client.place().user, rate.expiry_of(before[before.size() - used]), now);
         return quota;
     }
-    const auto times = record.times(rate);
+    const auto times = record.times();
     quota.remaining = rate.limit() - std::min(rate.limit(), times.live(now));
-    quota.more_in = wait_in(scope, times.oldest_expiry(now), now);
+    quota.more_in = wait_in(scope, client.place().user, times.oldest_expiry(now), now);
     return quota;
 }
 
@@ -398,13 +401,13 @@ std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const 
         const auto spot = assess(scope, newcomer, now, 1);
         if (newcomer.is_stalled()) throw std::runtime_error("throttle: the records of networks can't be read now");
         const auto used = policy.rate.limit == 0             ? 0
-                          : spot.own && spot.place == &place ? way(scope, place.user, spot.set, spot.index).times(window(scope)).live(now)
-                                                             : live(scope, inherited(scope, newcomer), now);
+                          : spot.own && spot.place == &place ? way(scope, place.user, spot.set, spot.index).times().live(now)
+                                                             : live(scope, place.user, inherited(scope, newcomer), now);
         usages.push_back({.scope = policy.scope,
                           .rate = policy.rate,
                           .used = used,
                           .more_in = quota_of(scope, spot, newcomer, now).more_in,
-                          .retry_after = wait_in(scope, spot.opens_at, now)});
+                          .retry_after = wait_in(scope, place.user, spot.opens_at, now)});
     }
     return usages;
 }
@@ -416,11 +419,11 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
         std::vector<Record> records;
         for (const bool user : {false, true})
             visit(scope, user, [&](const Way& record) {
-                const auto used = record.times(window(scope)).live(ticks_.now());
+                const auto used = record.times().live(ticks_.now());
                 if (used > 0) records.push_back({.scope = policy.scope, .is_user = user, .used = used, .limit = policy.rate.limit});
             });
         visit_networks(scope, [&](const Way& record) {
-            const auto used = record.times(window(scope)).live(ticks_.now());
+            const auto used = record.times().live(ticks_.now());
             if (used > 0) records.push_back({.scope = policy.scope, .is_network = true, .used = used, .limit = policy.rate.limit});
         });
         std::ranges::stable_sort(records, std::greater(), &Record::used);
@@ -513,7 +516,7 @@ Throttle::Fill Throttle::Table::fill(bool users) const {
     for (Position scope = 0; scope < in_file_.policies.size(); ++scope) {
         if (!counts(scope, users)) continue;
         fill.records += population(users).sets() * kWays;
-        visit(scope, users, [&](const Way& record) { fill.used += record.times(window(scope)).live(ticks_.now()) > 0 ? 1 : 0; });
+        visit(scope, users, [&](const Way& record) { fill.used += record.times().live(ticks_.now()) > 0 ? 1 : 0; });
     }
     return fill;
 }

@@ -78,7 +78,9 @@ private:
     [[nodiscard]] Stripe& stripe(std::size_t index) const;
     [[nodiscard]] const Population& population(bool user) const { return user ? layout_.users : layout_.addresses; }
     [[nodiscard]] const Region& region(Position scope, bool user) const;
-    [[nodiscard]] const Window& window(Position scope) const { return layout_.scopes[scope].window; }
+    [[nodiscard]] const Window& window(Position scope, bool user) const {
+        return user ? layout_.scopes[scope].of_users : layout_.scopes[scope].window;
+    }
     [[nodiscard]] bool counts(Position scope, bool user) const { return !user || layout_.scopes[scope].users; }
     [[nodiscard]] Bits counting(std::span<const Scope> scopes, bool user) const;
     [[nodiscard]] std::optional<Position> position(std::string_view scope) const;
@@ -119,21 +121,21 @@ private:
     [[nodiscard]] std::vector<Way> all_of(Position scope, const Place& network) const;
     [[nodiscard]] std::vector<std::uint64_t> times_of_network(Position scope, const Place& network) const;
     [[nodiscard]] std::vector<std::uint64_t> inherited(Position scope, Newcomer& newcomer) const;
-    [[nodiscard]] std::uint32_t live(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now) const;
-    [[nodiscard]] std::uint64_t opens_at(Position scope, const std::vector<std::uint64_t>& times, std::uint64_t now,
+    [[nodiscard]] std::uint32_t live(Position scope, bool user, const std::vector<std::uint64_t>& times, std::uint64_t now) const;
+    [[nodiscard]] std::uint64_t opens_at(Position scope, bool user, const std::vector<std::uint64_t>& times, std::uint64_t now,
                                          std::uint32_t cost) const;
     void recount(Position scope, std::uint64_t now);
     void forget_expired(Position scope, bool user, std::uint64_t now);
     void recount_part(Position scope, bool user, Crowd::Part& part);
     void recount_networks(Position scope, std::uint64_t now);
-    [[nodiscard]] bool has_expired(Position scope, const Way& record, std::uint64_t now) const;
+    [[nodiscard]] bool has_expired(const Way& record, std::uint64_t now) const;
     [[nodiscard]] std::vector<Room> changes_of_room();
 
     void forget_floors(Position scope, bool user);
     void end_refusals(Position scope);
 
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
-    [[nodiscard]] std::chrono::seconds wait_in(Position scope, std::uint64_t tick, std::uint64_t now) const;
+    [[nodiscard]] std::chrono::seconds wait_in(Position scope, bool user, std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const;
     void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, std::uint64_t tag, Stripe& home,
                        std::uint64_t now) const;

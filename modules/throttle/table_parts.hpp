@@ -44,9 +44,10 @@ struct Throttle::Table::Way {
     std::atomic<std::uint32_t>& networks;
     std::byte* memory;
     std::size_t set;
+    const Window& window;
 
     [[nodiscard]] bool taken() const { return tag.load(std::memory_order_relaxed) != 0; }
-    [[nodiscard]] AcceptTimes times(const Window& window) const { return {window, word, memory}; }
+    [[nodiscard]] AcceptTimes times() const { return {window, word, memory}; }
     [[nodiscard]] Networks networks_of() const {
         const auto both = networks.load(std::memory_order_relaxed);
         return {static_cast<std::uint16_t>(both >> 16), static_cast<std::uint16_t>(both)};

@@ -38,13 +38,15 @@ void Throttle::Table::keep_capacity(std::vector<ThrottlePolicy>& policies) const
     for (auto& policy : policies) {
         const auto scope = position(policy.scope);
         if (!scope) continue;
-        const auto& before = window(*scope);
+        const auto& before = window(*scope, false);
         if (before.capacity() <= policy.rate.limit) continue;
         std::uint32_t most = 0;
-        const auto look = [&, now = ticks_.now()](const Way& record) { most = std::max(most, record.times(before).live(now)); };
+        const auto look = [&, now = ticks_.now()](const Way& record) { most = std::max(most, record.times().live(now)); };
         for (const bool user : {false, true}) visit(*scope, user, look, Stalled::is_read_anyway);
         visit_networks(*scope, look, Stalled::is_read_anyway);
-        if (most > 0 && most >= policy.rate.limit) policy.capacity = std::min(before.capacity(), Window::most(policy.representation));
+        if (most > 0 && most >= policy.rate.limit)
+            policy.capacity =
+                std::min({before.capacity(), Window::most(policy.representation_of(false)), Window::most(policy.representation_of(true))});
     }
 }
 
@@ -91,7 +93,7 @@ void Throttle::Table::take_over_stripe(Table& previous, std::size_t index) {
         if (has_sets_of(previous)) raise_floors(previous, from, to, user, part);
         previous.visit_part(from, user, part, [&](const Way& record) {
             const auto place = recto::place_of(record.tag.load(std::memory_order_relaxed), user, population(user));
-            put(to, place, record.networks_of(), record.times(previous.window(from)).times(), now);
+            put(to, place, record.networks_of(), record.times().times(), now);
         });
     });
     take_over_refusals(previous, stripe);
@@ -111,9 +113,9 @@ void Throttle::Table::raise_networks(const Table& previous, Position from, Posit
     const Guard ours(stripe(layout_.network_stripe()), RobustMutex::Waiting::awake);
     ours.require();
     previous.visit_networks_unlocked(from, [&](const Way& record) {
-        if (previous.has_expired(from, record, now)) return;
+        if (previous.has_expired(record, now)) return;
         const auto place = layout_.place_of_network(record.tag.load(std::memory_order_relaxed));
-        raise_network(to, place, record.times(previous.window(from)).times(), now);
+        raise_network(to, place, record.times().times(), now);
     });
 }
 
@@ -196,7 +198,7 @@ bool Throttle::Table::put_with_network(Position scope, const Networks& networks,
 // that is there already was put there by somebody who was killed then.
 void Throttle::Table::put(Position scope, const Place& place, const Networks& networks, const std::vector<std::uint64_t>& times,
                           std::uint64_t now) {
-    const auto& rate = window(scope);
+    const auto& rate = window(scope, place.user);
     if (times.empty() || rate.capacity() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
     const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
     guard.require();
@@ -205,7 +207,7 @@ void Throttle::Table::put(Position scope, const Place& place, const Networks& ne
     if (!own && spot.opens_at > now && put_with_network(scope, networks, times, now)) return;
     if (!own) evict(scope, spot, place);
     const auto record = way(scope, place.user, spot.set, spot.index);
-    record.times(rate).assign(times);
+    record.times().assign(times);
     if (!own) occupy(scope, record, place, networks);
 }
 
@@ -222,8 +224,8 @@ ThrottleSnapshot Throttle::Table::snapshot() const {
                                            .ages = {},
                                            .is_network = is_network,
                                            .networks = record.networks_of()};
-            for (const auto time : record.times(window(scope)).times())
-                if (window(scope).expiry_of(time) > now)
+            for (const auto time : record.times().times())
+                if (record.window.expiry_of(time) > now)
                     saved.ages.push_back(static_cast<std::uint32_t>(time < now ? (now - time) / ThrottleSnapshot::kTicksPerAge : 0));
             if (!saved.ages.empty()) snapshot.records.push_back(std::move(saved));
         };

@@ -346,8 +346,8 @@ void Throttle::reset(Scope scope) {
 Throttle::Counters Throttle::counters() const { return shared_->up_to_date().counters(); }
 Throttle::Fill Throttle::fill(bool users) const { return shared_->up_to_date().fill(users); }
 
-std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy) {
-    const auto ticks = Window(policy.rate, policy.representation).lateness() + 1;  // and what was left of the one in which it came
+std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy, bool user) {
+    const auto ticks = Window(policy.rate, policy.representation_of(user)).lateness() + 1;  // and what was left of the one in which it came
     return std::chrono::milliseconds((ticks * 1000 + kTicksPerSecond - 1) / kTicksPerSecond);
 }
 

@@ -53,11 +53,13 @@ struct ThrottlePolicy {
     Rate rate;
     bool addresses_only = false;  // `anon`: a logged-in user is neither counted nor refused
     Representation representation = Representation::ring32;
-    bool dry_run = false;  // would refuse: counted and told, but accepted
+    std::optional<Representation> of_users = {};  // else that of addresses
+    bool dry_run = false;                         // would refuse: counted and told, but accepted
 
     // How many times a record holds, if that is more than the limit: as it was before the limit was lowered. Set by open().
     std::uint32_t capacity = 0;
 
+    [[nodiscard]] Representation representation_of(bool user) const { return user ? of_users.value_or(representation) : representation; }
     bool operator==(const ThrottlePolicy&) const = default;
 };
 
@@ -222,7 +224,7 @@ private:
 };
 
 // How much later than one period after it was accepted a request may be forgotten.
-[[nodiscard]] std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy);
+[[nodiscard]] std::chrono::milliseconds lateness_of(const ThrottlePolicy& policy, bool user = false);
 
 // The size of the table.
 [[nodiscard]] Size memory_of(const ThrottleOptions& options);
