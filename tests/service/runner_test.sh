@@ -31,10 +31,33 @@ test_a_status_alone_counts()         { run_of 1 '1 passed, 1 failed' $'echo ok -
 test_failures_are_named_again_at_the_end() {
     local output
     output=$(run_of 1 '' $'echo not ok - a\nexit 1' 'echo ok - c' 'echo "x.cpp(7): error: in \"slow\": no"; kill -SEGV $$') || true
-    contains "$(tail -n 5 <<<"$output")" '^failed: .*/1_test.sh$'
-    contains "$(tail -n 4 <<<"$output")" '^    not ok - a$'
-    contains "$(tail -n 3 <<<"$output")" '^failed: .*/3_test.sh (ended by signal 11)$'
-    contains "$(tail -n 2 <<<"$output")" '^    x.cpp(7): error: in "slow": no$'
+    contains "$(tail -n 6 <<<"$output")" '^failed: .*/1_test.sh$'
+    contains "$(tail -n 5 <<<"$output")" '^    not ok - a$'
+    contains "$(tail -n 4 <<<"$output")" '^failed: .*/3_test.sh (ended by signal 11)$'
+    contains "$(tail -n 3 <<<"$output")" '^    x.cpp(7): error: in "slow": no$'
+}
+# summary PROGRAM...: the last two lines.
+summary() { run_of 0 '' "$@" | tail -n 2; }
+test_what_was_skipped_is_told_and_is_not_passed() {
+    local output
+    output=$(summary $'echo ok - a\necho "ok - b # SKIP needs root"' \
+        "printf '# SKIP suite/case: no tmpfs\n'; $(boost passed '  3 test cases out of 3 passed\n' 0)") || true
+    contains "$output" '^2 skipped: .*/1_test.sh: b (needs root); .*/2_test.sh: suite/case (no tmpfs)$'
+    contains "$output" '^3 passed, 0 failed$'
+    output=$(summary 'echo "ok - b # SKIP needs root"') || true
+    contains "$output" '^0 passed, 0 failed$'
+    output=$(summary 'echo ok - a') || true
+    contains "$output" '^0 skipped:$'
+}
+test_a_script_skips_with_a_reason() {
+    cat >"$scratch/skipping_test.sh" <<END
+source "$PWD/tests/support/shell_test.sh"
+test_one() { skip 'no such thing here'; false; }
+test_two() { true; }
+run_tests
+END
+    contains "$(bash "$scratch/skipping_test.sh")" '^ok - one # SKIP no such thing here$'
+    contains "$(bash "$scratch/skipping_test.sh")" '^ok - two$'
 }
 test_no_test_is_no_success()         { run_of 1 '0 passed, 1 failed'; }
 

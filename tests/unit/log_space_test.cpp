@@ -13,6 +13,7 @@
 #include "log/log_counters.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/log_lines.hpp"
+#include "tests/support/skip.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 using namespace recto;
@@ -43,10 +44,8 @@ void with_small_disk(const fs::path& folder, const std::string& size, const Work
         if (!mount_small_disk(folder, size)) ::_exit(kCannot);
         work();
     }));
-    if (WEXITSTATUS(status) == kCannot)
-        BOOST_TEST_MESSAGE("this machine lets nobody mount a tmpfs: not tested");
-    else
-        BOOST_TEST(status == 0);
+    if (WEXITSTATUS(status) == kCannot) return skip("this machine lets nobody mount a tmpfs");
+    BOOST_TEST(status == 0);
 }
 
 void require(bool condition, const char* what) {
@@ -54,6 +53,14 @@ void require(bool condition, const char* what) {
 }
 
 void fill(const fs::path& file, std::size_t bytes) { write_text(file, std::string(bytes, 'x')); }
+
+// Until not a byte is left.
+void fill_up(const fs::path& file) {
+    const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const std::string page(4096, 'x');
+    while (::write(fd.get(), page.data(), page.size()) > 0) {
+    }
+}
 
 std::size_t count_of(const fs::path& file, std::string_view event) {
     return static_cast<std::size_t>(std::ranges::count_if(
@@ -154,28 +161,62 @@ BOOST_AUTO_TEST_CASE(with_no_backup_left_lines_are_lost_until_there_is_room_and_
 // G3, on a disk that is full indeed.
 BOOST_AUTO_TEST_CASE(a_full_disk_costs_exactly_the_lines_that_the_gaps_tell) {
     const TemporaryFolder folder;
-    for (const auto flush : {Flush::record, Flush::batch}) BOOST_TEST_CONTEXT(static_cast<int>(flush))
     with_small_disk(folder.path(), "256k", [&] {
-        const ErrorOutput redirected(folder / "stderr");
-        const auto file = folder / "recto.log";
-        constexpr std::int64_t kLines = 5000;
-        Counter ignored;
-        {
-            const LogSession session(log_to({.file = file, .flush = flush}));
-            log_numbers(0, kLines, ignored);
-            log_event("last", {}, kDefaultLogger, Level::error);
-            // Room again: somebody emptied the file.
-            fs::resize_file(file, 0);
-            require(eventually([&] {
-                        log_event("after", {}, kDefaultLogger, Level::error);
-                        return count_of(file, "after") > 0;
-                    }),
-                    "nothing is written again");
+        for (const auto flush : {Flush::record, Flush::batch}) {
+            const ErrorOutput redirected(folder / "stderr");
+            const auto file = folder / "recto.log";
+            fs::remove(file);
+            constexpr std::int64_t kLines = 5000;
+            Counter ignored;
+            {
+                const LogSession session(log_to({.file = file, .flush = flush}));
+                log_numbers(0, kLines, ignored);
+                log_event("last", {}, kDefaultLogger, Level::error);
+                // Room again: somebody emptied the file.
+                fs::resize_file(file, 0);
+                require(eventually([&] {
+                            log_event("after", {}, kDefaultLogger, Level::error);
+                            return count_of(file, "after") > 0;
+                        }),
+                        "nothing is written again");
+            }
+            const auto events = events_of(file);
+            require(!events.empty() && events[0].at("ev").as_string() == "log.gap", "the first line is no gap");
+            require(events[0].at("data").at("lost").as_int64() > 1000, "the gap is too small");
+            for (const auto& line : all_lines(file)) require(event_of(line).is_object(), "a line is torn");
         }
-        const auto events = events_of(file);
-        require(!events.empty() && events[0].at("ev").as_string() == "log.gap", "the first line is no gap");
-        require(events[0].at("data").at("lost").as_int64() > 1000, "the gap is too small");
-        for (const auto& line : all_lines(file)) require(event_of(line).is_object(), "a line is torn");
+    });
+}
+
+// Nothing is written after the room came back: the end of the log tells.
+BOOST_AUTO_TEST_CASE(lines_that_were_lost_just_before_the_log_closes_are_told_in_the_file) {
+    const TemporaryFolder folder;
+    with_small_disk(folder.path(), "256k", [&] {
+        for (const auto flush : {Flush::record, Flush::batch}) {
+            const ErrorOutput redirected(folder / "stderr");
+            const auto file = folder / "recto.log";
+            fs::remove(file);
+            auto options = log_to({.file = file, .flush = flush});
+            options.runtime_dir = folder / ("run" + std::to_string(static_cast<int>(flush)));
+            std::uint64_t lost = 0;
+            {
+                const LogSession session(options);
+                log_event("first", {}, kDefaultLogger, Level::error);
+                fill_up(folder / "other");
+                require(eventually([&] {
+                            log_event("lost", {}, kDefaultLogger, Level::error);
+                            lost = LogCounters::open(options.runtime_dir, options.handlers).read(0).lost;
+                            return lost >= 3;
+                        }),
+                        "no line is lost");
+                fs::remove(folder / "other");
+            }
+            const auto events = events_of(file);
+            const auto& last = events.back();
+            require(last.at("ev").as_string() == "log.gap", "no gap tells");
+            require(last.at("data").at("lost").to_number<std::uint64_t>() == lost, "the counter and the gap differ");
+            require(read_file(folder / "stderr").find("closed") == std::string::npos, "the gap is told twice");
+        }
     });
 }
 
