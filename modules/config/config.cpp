@@ -121,6 +121,15 @@ std::string shown(const Option* option, std::string_view section, std::string_vi
     return secret && !value.empty() ? "********" : excerpt(value);
 }
 
+bool is_ours(std::string_view name) { return lower_ascii(name).starts_with("recto_"); }
+
+// Names that begin like ours: the number of a worker (log/instance.hpp), and what Kubernetes gives the containers beside a service that is
+// called recto, such as RECTO_SERVICE_HOST and RECTO_PORT_80_TCP.
+bool is_of_others(std::string_view name) {
+    return name == "RECTO_INSTANCE" || name == "RECTO_PORT" || name.starts_with("RECTO_PORT_") || name.starts_with("RECTO_SERVICE_HOST") ||
+           name.starts_with("RECTO_SERVICE_PORT");
+}
+
 class Loader {
 public:
     Loader(std::string_view file_name, std::span<const KnownView> views, std::span<const std::string_view> models)
@@ -138,7 +147,7 @@ public:
 
     void read(const Environment& environment) {
         for (const auto& [name, value] : environment)
-            if (name.starts_with("RECTO_") && name.find("__") != std::string::npos) read_variable(name, value);
+            if (is_ours(name) && !is_of_others(name)) read_variable(name, value);
     }
 
     LoadedConfig finish() && {
@@ -285,12 +294,13 @@ private:
     void read_variable(const std::string& name, const std::string& value) {
         const auto option = std::ranges::find(options(), name, &Option::variable);
         const bool known = option != options().end();
-        Setting setting{value, name, name + '=' + shown_variable(known ? &*option : nullptr, name, value), INT_MAX};
+        const auto* const meant = known ? &*option : meant_by(name);
+        Setting setting{value, name, name + '=' + shown_variable(meant, name, value), INT_MAX};
         if (const auto problem = bad_bytes(value)) return tell(INT_MAX, name + ": the value has " + *problem);
         if (const auto problem = bad_value(value); problem && !(known && option->secret)) return tell(setting, *problem);
 
         if (known) return override_with(std::string(option->name), setting, apply(*option, value, config_));
-        if (name.starts_with(kScopeVariables)) {
+        if (name.starts_with(kScopeVariables) && !name.substr(kScopeVariables.size()).starts_with('_')) {
             const auto scope = lower_ascii(std::string_view(name).substr(kScopeVariables.size()));
             return override_with("throttle." + scope, setting, add_scope(scope, value));
         }
@@ -300,12 +310,48 @@ private:
         if (name.starts_with("RECTO_HANDLER") || name.starts_with("RECTO_LOGGER"))
             return tell(setting, "handlers and loggers are set in the file only, in [handler NAME] and [logger NAME]");
         if (name.starts_with("RECTO_MODEL")) return tell(setting, "a model is set in the file only, in [model NAME]");
-        tell(setting, "unknown variable" + near_variable(name));
+        if (name == "RECTO_CONFIG") return tell(setting, "unknown variable; the file is named by --config");
+        if (meant != nullptr) return tell(setting, "unknown variable, did you mean " + meant->variable() + "?");
+        tell(setting, "unknown variable" + (scope_meant_by(name).empty() ? near_variable(name) : scope_meant_by(name)));
+    }
+
+    // The option whose variable differs in capitals and signs alone, or whose name is the whole of the variable: RECTO_THROTTLE_ANON,
+    // recto_throttle__anon, RECTO_ANON.
+    static const Option* meant_by(std::string_view name) {
+        const auto letters = letters_of(name);
+        const Option* meant = nullptr;
+        for (const auto& option : options()) {
+            if (letters == letters_of(option.variable())) return &option;
+            if (letters != "recto" + letters_of(option.key())) continue;
+            if (meant != nullptr) return nullptr;  // a key of several sections
+            meant = &option;
+        }
+        return meant;
+    }
+
+    static std::string letters_of(std::string_view name) {
+        auto letters = lower_ascii(name);
+        std::erase_if(letters, [](char c) { return c == '_' || c == '.' || c == '-'; });
+        return letters;
+    }
+
+    // A scope may have any name: RECTO_THROTTLE_MINE means RECTO_THROTTLE__MINE, unless a name that we know is near.
+    static std::string scope_meant_by(std::string_view name) {
+        const auto scopes = lower_ascii(kScopeVariables.substr(0, kScopeVariables.size() - 1));
+        auto scope = lower_ascii(name);
+        if (!scope.starts_with(scopes) || !near_variable(name).empty()) return {};
+        scope.erase(0, scopes.size());
+        scope.erase(0, scope.find_first_not_of('_'));
+        for (auto& c : scope)
+            if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+        return scope.empty() ? "" : ", did you mean " + std::string(kScopeVariables) + scope + "?";
     }
 
     static std::string shown_variable(const Option* option, const std::string& name, const std::string& value) {
-        const auto key = name.find("__") + 2;
-        return shown(option, name.starts_with(kScopeVariables) ? "throttle" : "", lower_ascii(std::string_view(name).substr(key)), value);
+        const auto lower = lower_ascii(name);
+        const auto sign = lower.find("__");
+        const auto key = lower.substr(sign == std::string::npos ? std::string_view("recto_").size() : sign + 2);
+        return shown(option, lower.starts_with("recto_throttle_") ? "throttle" : "", key, value);
     }
 
     void override_with(const std::string& name, const Setting& setting, const std::optional<std::string>& problem) {
@@ -531,7 +577,8 @@ Environment process_environment() {
     for (char** variable = environ; variable != nullptr && *variable != nullptr; ++variable) {
         const std::string_view text(*variable);
         const auto equals = text.find('=');
-        if (text.starts_with("RECTO_") && equals != std::string_view::npos) result.emplace(text.substr(0, equals), text.substr(equals + 1));
+        if (equals != std::string_view::npos && is_ours(text.substr(0, equals)))
+            result.emplace(text.substr(0, equals), text.substr(equals + 1));
     }
     return result;
 }

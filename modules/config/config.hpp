@@ -7,7 +7,9 @@
 //           `recto.ini:12: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms`
 // Threads:  immutable after load_config.
 // Limits:   lines of 8,191 bytes; a name and a section of 49.
-// Order:    the default, the file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout; named sections have no variable.
+// Order:    the default, the file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout; named sections have no variable. Any
+// other
+//           RECTO_… is a mistake, but for RECTO_INSTANCE and what Kubernetes sets for a service of that name.
 #pragma once
 
 #include <chrono>
@@ -157,7 +159,7 @@ struct LoadedConfig {
     std::vector<std::string> mistakes;     // those of the file by line, then those of the environment by name
 };
 
-using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_
+using Environment = std::map<std::string, std::string>;  // variables that begin with RECTO_, in capitals or not
 [[nodiscard]] Environment process_environment();
 
 // A name that [view NAME] may have, and the scopes the view has unless the operator gives it others.

@@ -317,6 +317,22 @@ std::string expected(std::string_view allowed, std::string_view example) {
            (words_only || example.empty() || example == "none" || example == "off" ? "" : ", such as " + std::string(example));
 }
 
+// For a number whose unit is absent or unknown.
+std::string units_of(std::string_view allowed) {
+    if (allowed == kRequestRate) return " (periods: second, minute, hour, day)";
+    const auto least = allowed.substr(0, allowed.find(".."));
+    if (least == allowed) return {};
+    if (parse_duration(least)) return " (units: " + std::string(kDurationWords) + ')';
+    return parse_size(least) ? " (units: " + std::string(kSizeWords) + ')' : "";
+}
+
+bool has_unit(std::string_view value) { return parse_duration(value) || parse_size(value) || parse_rate(value); }
+
+std::string expected_instead(std::string_view value, std::string_view allowed, std::string_view example) {
+    const bool is_number = !value.empty() && value.front() >= '0' && value.front() <= '9';
+    return expected(allowed, example) + (is_number && !has_unit(value) ? units_of(allowed) : "");
+}
+
 template <class Section>
 std::optional<std::string> apply_to(Section& section, const SectionOption<Section>& option, std::string_view value) {
     const auto set = [&]<class T>(std::optional<T> Section::*field) {
@@ -325,7 +341,7 @@ std::optional<std::string> apply_to(Section& section, const SectionOption<Sectio
         return parsed.has_value();
     };
     if (std::visit(set, option.field)) return {};
-    return expected(option.allowed, option.example);
+    return expected_instead(value, option.allowed, option.example);
 }
 
 }  // namespace
@@ -369,7 +385,7 @@ std::optional<std::string> apply(const Option& option, std::string_view value, C
             return set(field);
     };
     if (std::visit(store, option.field)) return {};
-    return expected(option.allowed, option.initial);
+    return expected_instead(value, option.allowed, option.initial);
 }
 
 std::optional<std::string> apply(const ViewOption& option, std::string_view value, ViewSection& view) {
@@ -399,7 +415,7 @@ std::optional<std::string> apply_scope(std::string_view name, std::string_view v
     scope.reset();
     if (value == "off") return {};
     const auto rate = parse_rate(value);
-    if (!rate || rate->limit > kMaxLimit) return expected(kRequestRate, "100/day, 5/second or 30/15minutes");
+    if (!rate || rate->limit > kMaxLimit) return expected_instead(value, kRequestRate, "100/day, 5/second or 30/15minutes");
     scope = *rate;
     return {};
 }

@@ -38,6 +38,10 @@ inline constexpr std::string_view kRequestRate = "a rate of 0 to 100000 requests
 inline constexpr std::string_view kNetworkList = "addresses and networks such as 10.0.0.0/8, separated by commas, or none";
 inline constexpr std::string_view kNameList = "names of users, separated by commas, or none";
 
+// The units that a message lists. All that are read (util/units.hpp) stand in the head of etc/recto.ini.
+inline constexpr std::string_view kDurationWords = "ms, s, min, h, d";
+inline constexpr std::string_view kSizeWords = "B, KB, MB, GB";
+
 inline constexpr std::size_t kMaxSocketPath = 107;                             // sockaddr_un's 108 and its NUL
 inline constexpr std::size_t kMaxNameBytes = 49;                               // inih cuts longer sections
 inline constexpr std::string_view kRepresentations = "ring32|ring16|windows";  // one, or two separated by a comma

@@ -10,9 +10,12 @@ constexpr std::string_view kHead =
     R"(# recto.ini - every option of Recto, with its default. It works as it stands; a line left out means its default.
 #
 # Shape    name = value, below its [section]. A comment has a line of its own and begins with # or ;. Values have no quotes.
-# Units    durations ms s min h d; sizes B KB MB GB, or K M G (powers of 1024); rates 100/day, 5/second, 30/15minutes.
+# Units    Each value needs one. Durations: ms; s, sec, second, seconds; min, m, minute, minutes; h, hour, hours; d, day, days.
+#          Sizes, in powers of 1024: B; KB, K; MB, M; GB, G. Rates: requests per period, such as 100/day, 5/second or 30/15minutes; a period
+#          is a number, or nothing for 1, and s, sec, second, seconds, min, m, minute, minutes, h, hour, hours, d, day, days.
 # Paths    relative ones start from [site] data.
-# Order    the default, this file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout. [view NAME] has no variable.
+# Order    the default, this file, then the environment: RECTO_CACHE__TIMEOUT=80ms is [cache] timeout. [view NAME] has no
+#          variable. Another variable that begins with RECTO_ is a mistake.
 # Check    `recto --config FILE check` names every mistake with its line; `recto --config FILE show-config` tells what holds and why.
 )";
 

@@ -1,7 +1,7 @@
 // Nothing stale is ever shown, whatever is killed, frozen, emptied or removed: writers and readers work at the same time, each answer is
 // kept, and all of them are judged by what was written (tests/support/history.hpp).
 //
-// What is chosen at random follows from RECTO_SEED, which each case prints; when what happens is up to the machine.
+// What is chosen at random follows from SEED, which each case prints; when what happens is up to the machine.
 #define BOOST_TEST_MODULE consistency
 #include <sys/mman.h>
 
@@ -51,7 +51,7 @@ constexpr std::string_view kIni = "[view blogs.by_author]\nthrottle = none\nlog 
 
 unsigned seed() {
     static const unsigned chosen = [] {
-        const char* const given = std::getenv("RECTO_SEED");
+        const char* const given = std::getenv("SEED");
         return given == nullptr ? std::random_device{}() : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
     }();
     return chosen;
@@ -337,7 +337,7 @@ public:
         : through_recto_(options.writers_through_recto),
           writer_count_(options.writers_through_recto + options.writers_around_recto),
           service_({.workers = kWorkers, .ini = std::string(kIni), .memcached = std::move(options.memcached)}) {
-        std::fprintf(stderr, "RECTO_SEED=%u\n", seed());  // at once, whatever comes
+        std::fprintf(stderr, "SEED=%u\n", seed());  // at once, whatever comes
         for (int author = 1; author <= kAuthors; ++author)
             BOOST_REQUIRE(done(service_.recto({"user", "add", author_name(author)})).starts_with(std::to_string(author) + ' '));
         for (auto& worker : service_.workers()) follow(worker);
@@ -443,7 +443,7 @@ public:
         BOOST_TEST(verdict.reads >= kReads);
         BOOST_TEST(static_cast<int>(failures.size()) <= allowed_failures_, join(failures, "\n"));
         if (allowed_failures_ == 0) BOOST_TEST(slowest.count() < kPatienceOfAWaiter.count(), "somebody waited in vain");
-        BOOST_TEST(verdict.wrong == 0u, "RECTO_SEED=" << seed() << ": " << verdict.wrong << " of " << verdict.reads);
+        BOOST_TEST(verdict.wrong == 0u, "SEED=" << seed() << ": " << verdict.wrong << " of " << verdict.reads);
         for (const auto& violation : verdict.first) BOOST_ERROR(violation.story);
     }
 

@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(a_name_we_do_not_know_is_told_with_the_nearest_one) {
          "recto.ini:2: [view blog] cahce = 1min: unknown name, did you mean cache? Known: cache, throttle, cost, at_once, log"},
         {"[throttle]\ncleints = 8192",
          "recto.ini:2: [throttle] cleints = 8192: expected a rate of 0 to 100000 requests, or off, such as 100/day, "
-         "5/second or 30/15minutes, did you mean clients?"},
+         "5/second or 30/15minutes (periods: second, minute, hour, day), did you mean clients?"},
     };
     check_mistakes(cases);
 }
@@ -299,7 +299,7 @@ BOOST_AUTO_TEST_CASE(all_are_told_at_once_by_line) {
                "recto.ini:2: [view blog] throttle = mine: [throttle] has no scope mine; known: anon, blog_2_limit, blog_limit, user, "
                "wrong_tokens\n"
                "recto.ini:4: [site] data = here: expected an absolute path, such as /var/lib/recto\n"
-               "recto.ini:6: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms\n"
+               "recto.ini:6: [cache] timeout = 50sm: expected 1ms to 5s, such as 50ms (units: ms, s, min, h, d)\n"
                "recto.ini:7: oops: expected name = value\n"
                "recto.ini:9: [log] max_bytes = 64KB: expected at least 4 times max_record (64KB): 256KB\n"
                "RECTO_CACHE__TIMEOUT=1h: expected 1ms to 5s, such as 50ms\n"
@@ -308,7 +308,7 @@ BOOST_AUTO_TEST_CASE(all_are_told_at_once_by_line) {
 
 BOOST_AUTO_TEST_CASE(a_long_value_is_shown_in_part) {
     BOOST_TEST(mistakes_of("[cache]\ntimeout = " + std::string(5000, '9')) ==
-               "recto.ini:2: [cache] timeout = " + std::string(80, '9') + "…: expected 1ms to 5s, such as 50ms");
+               "recto.ini:2: [cache] timeout = " + std::string(80, '9') + "…: expected 1ms to 5s, such as 50ms (units: ms, s, min, h, d)");
 }
 
 BOOST_AUTO_TEST_CASE(ten_thousand_sections_are_ten_thousand_mistakes) {
@@ -323,6 +323,8 @@ BOOST_AUTO_TEST_SUITE(values)
 
 // Of `1s..1d|off` the first part.
 std::string_view range_of(const Option& option) { return option.allowed.substr(0, option.allowed.find('|')); }
+
+std::string without_units(const std::string& mistake) { return mistake.substr(0, mistake.find(" (units: ")); }
 
 BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
     int ranges = 0;
@@ -339,8 +341,8 @@ BOOST_AUTO_TEST_CASE(every_range_holds_at_both_ends) {
 
             auto bad = wrong_words(option);
             for (const auto amount : {least - 1, most + 1}) bad.push_back(print_amount(option, amount));
-            for (const auto& text : bad)
-                BOOST_TEST(mistakes_of(with(option, text)) ==
+            for (const auto& text : bad)  // the units that follow have a test of their own
+                BOOST_TEST(without_units(mistakes_of(with(option, text))) ==
                            "recto.ini:2: [" + std::string(option.section()) + "] " + std::string(option.key()) + " = " + text +
                                ": expected " + in_words(option.allowed) +
                                (option.initial == "off" ? "" : ", such as " + std::string(option.initial)));
@@ -605,8 +607,8 @@ BOOST_AUTO_TEST_CASE(any_name_of_throttle_is_a_scope) {
     const auto rate = ": expected a rate of 0 to 100000 requests, or off, such as 100/day, 5/second or 30/15minutes"s;
     const auto name = ": a scope's name is 1 to 43 of a-z, 0-9 and _ . - and isn't `none`"s;
     const Case cases[] = {
-        {"[throttle]\nanon = 10/month\n", "recto.ini:2: [throttle] anon = 10/month" + rate},
-        {"[throttle]\nmine = 100\n", "recto.ini:2: [throttle] mine = 100" + rate},
+        {"[throttle]\nanon = 10/month\n", "recto.ini:2: [throttle] anon = 10/month" + rate + " (periods: second, minute, hour, day)"},
+        {"[throttle]\nmine = 100\n", "recto.ini:2: [throttle] mine = 100" + rate + " (periods: second, minute, hour, day)"},
         {"[throttle]\nmine =\n", "recto.ini:2: [throttle] mine = " + rate},
         {"[throttle]\nuser = 100001/day\n", "recto.ini:2: [throttle] user = 100001/day" + rate},
         {"[throttle]\nnone = 1/day\n", "recto.ini:2: [throttle] none = 1/day" + name},
@@ -744,32 +746,122 @@ BOOST_AUTO_TEST_CASE(every_option_has_a_variable) {
 
 BOOST_AUTO_TEST_CASE(mistakes_name_the_variable) {
     const std::pair<Environment, std::string> cases[] = {
-        {{{"RECTO_CACHE__TIMEOUT", "50sm"}}, "RECTO_CACHE__TIMEOUT=50sm: expected 1ms to 5s, such as 50ms"},
+        {{{"RECTO_CACHE__TIMEOUT", "50sm"}}, "RECTO_CACHE__TIMEOUT=50sm: expected 1ms to 5s, such as 50ms (units: ms, s, min, h, d)"},
         {{{"RECTO_CACHE__TIMEOUT", ""}}, "RECTO_CACHE__TIMEOUT=: expected 1ms to 5s, such as 50ms"},
         {{{"RECTO_CACHE__TIMEUOT", "50ms"}}, "RECTO_CACHE__TIMEUOT=50ms: unknown variable, did you mean RECTO_CACHE__TIMEOUT?"},
         {{{"RECTO_FOO__BAR", "1"}}, "RECTO_FOO__BAR=1: unknown variable"},
         {{{"RECTO_VIEW_BLOG__CACHE", "1min"}}, "RECTO_VIEW_BLOG__CACHE=1min: a view is set in the file only, in [view NAME]"},
         {{{"RECTO_THROTTLE__CLEINTS", "8192"}},
-         "RECTO_THROTTLE__CLEINTS=8192: expected a rate of 0 to 100000 requests, or off, such as 100/day, 5/second or 30/15minutes, "
-         "did you mean clients?"},
+         "RECTO_THROTTLE__CLEINTS=8192: expected a rate of 0 to 100000 requests, or off, such as 100/day, 5/second or 30/15minutes "
+         "(periods: second, minute, hour, day), did you mean clients?"},
         {{{"RECTO_LOG__FILE", "\"a\""}}, "RECTO_LOG__FILE=\"a\": values stand without quotes"},
         {{{"RECTO_LOG__FILE", "a\nb"}}, "RECTO_LOG__FILE: the value has a control character (0x0A)"},
         {{{"RECTO_LOG__FILE", "\xFF"}}, "RECTO_LOG__FILE: the value has bytes that are not UTF-8"},
         {{{"RECTO_SERVER__SOCKET", "/" + std::string(107, 's')}},
          "RECTO_SERVER__SOCKET=/" + std::string(79, 's') + "…: the path of a unix socket has at most 107 bytes, /" + std::string(79, 's') +
              "… has 108"},
-        {{{"RECTO_HOME", "x"}, {"RECTO_", "y"}, {"PATH__X", "z"}}, ""},
+        {{{"RECTO_INSTANCE", "3"},
+          {"RECTO_SERVICE_HOST", "10.0.0.1"},
+          {"RECTO_SERVICE_PORT_HTTP", "80"},
+          {"RECTO_PORT_80_TCP", "y"},
+          {"RECTO_PORT", "tcp://10.0.0.1:80"},
+          {"PATH__X", "z"},
+          {"RECTOR_CACHE", "z"}},
+         ""},
     };
     for (const auto& [variables, mistakes] : cases) BOOST_TEST_CONTEXT(variables.begin()->first)
     BOOST_TEST(mistakes_of(parse("", variables)) == mistakes);
 }
 
+// Without the second underscore, in small letters, without the section: what is set and not applied is a mistake.
+BOOST_AUTO_TEST_CASE(a_variable_that_is_not_understood_is_a_mistake_with_the_name_meant) {
+    const std::tuple<const char*, const char*, const char*> cases[] = {
+        {"RECTO_THROTTLE_ANON", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"recto_throttle__anon", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"Recto_Throttle_Anon", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"RECTO_THROTTLE___ANON", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"RECTO__THROTTLE__ANON", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"RECTO_ANON", "5/min", ", did you mean RECTO_THROTTLE__ANON?"},
+        {"RECTO_THROTTLE_MY_SCOPE", "5/min", ", did you mean RECTO_THROTTLE__MY_SCOPE?"},
+        {"recto_throttle__mine", "5/min", ", did you mean RECTO_THROTTLE__MINE?"},
+        {"RECTO_CACHE_TIMEOUT", "50ms", ", did you mean RECTO_CACHE__TIMEOUT?"},
+        {"RECTO_CACHE_STALE_IF_ERROR", "1h", ", did you mean RECTO_CACHE__STALE_IF_ERROR?"},
+        {"RECTO_CACHE.TIMEOUT", "50ms", ", did you mean RECTO_CACHE__TIMEOUT?"},
+        {"RECTO_CACH__TIMEOUT", "50ms", ", did you mean RECTO_CACHE__TIMEOUT?"},
+        {"RECTO_SERVER_THREADS", "4", ", did you mean RECTO_SERVER__THREADS?"},
+        {"RECTO_FILE", "x", ""},  // of [store] and of [log]
+        {"RECTO_CONFIG", "/etc/recto.ini", "; the file is named by --config"},
+        {"RECTO_HOME", "x", ""},
+        {"RECTO_LISTEN", "x", ""},
+        {"RECTO_", "x", ""},
+        {"RECTO_INSTANCES", "x", ""},
+        {"recto_instance", "x", ""},
+    };
+    for (const auto& [name, value, meant] : cases) {
+        BOOST_TEST_CONTEXT(name) {
+            const auto said = mistakes_of(parse("", {{name, value}}));
+            if (std::string_view(meant).starts_with(": "))
+                BOOST_TEST(!said.empty());
+            else
+                BOOST_TEST(said == name + "="s + value + ": unknown variable" + meant);
+        }
+    }
+    for (const auto* name : {"RECTO_CACHE_PASSWORD", "recto_cache__password", "RECTO_PASSWORD", "RECTO_CACHE_PASSWD", "RECTO_SECRET"})
+        BOOST_TEST(mistakes_of(parse("", {{name, "hunter2"}})).starts_with(name + "=********: unknown variable"s), name);
+}
+
+BOOST_AUTO_TEST_CASE(a_value_without_a_unit_we_know_is_told_the_units) {
+    const std::pair<const char*, const char*> cases[] = {
+        {"[cache]\ntimeout = 50\n", " (units: ms, s, min, h, d)"},
+        {"[cache]\ntimeout = 50 ms\n", " (units: ms, s, min, h, d)"},
+        {"[cache]\ntimeout = 5secs\n", " (units: ms, s, min, h, d)"},
+        {"[cache]\ntimeout = 1h\n", ""},
+        {"[view blogs.by_author]\ncache = 10\n", " (units: ms, s, min, h, d)"},
+        {"[cache]\nmemory = 32\n", " (units: B, KB, MB, GB)"},
+        {"[cache]\nmemory = 32mb\n", " (units: B, KB, MB, GB)"},
+        {"[log]\nmax_bytes = 10MiB\n", " (units: B, KB, MB, GB)"},
+        {"[handler own]\nfile = x\nmax_bytes = 10\n", " (units: B, KB, MB, GB)"},
+        {"[throttle]\nanon = 100/month\n", " (periods: second, minute, hour, day)"},
+        {"[throttle]\nmine = 100\n", " (periods: second, minute, hour, day)"},
+        {"[server]\nthreads = many\n", ""},
+        {"[log]\nlevel = 5\n", ""},
+    };
+    for (const auto& [text, units] : cases) {
+        BOOST_TEST_CONTEXT(text) {
+            const auto said = mistakes_of(parse(text));
+            BOOST_TEST(said.find("expected ") != std::string::npos, said);
+            const auto begin = std::min(said.find(" (units: "), said.find(" (periods: "));
+            BOOST_TEST((begin == std::string::npos ? "" : said.substr(begin)) == units, said);
+        }
+    }
+}
+
+// What the head of the file lists is read, and nothing else.
+BOOST_AUTO_TEST_CASE(the_units_that_recto_ini_lists_are_those_that_are_read) {
+    const auto head = sample_ini().substr(0, sample_ini().find("# Paths"));
+    for (const auto* unit :
+         {"ms", "s", "sec", "second", "seconds", "min", "m", "minute", "minutes", "h", "hour", "hours", "d", "day", "days"}) {
+        BOOST_TEST(static_cast<bool>(parse_duration("1"s + unit)), unit);
+        if (unit != "ms"s) BOOST_TEST(static_cast<bool>(parse_rate("1/2"s + unit)), unit);
+        BOOST_TEST(head.find(unit) != std::string::npos, unit);
+    }
+    for (const auto* unit : {"B", "KB", "K", "MB", "M", "GB", "G"}) {
+        BOOST_TEST(static_cast<bool>(parse_size("1"s + unit)), unit);
+        BOOST_TEST(head.find(unit) != std::string::npos, unit);
+    }
+    for (const auto* unit : {"secs", "mins", "hr", "w", "week", "us", "S", "Ms", ""}) BOOST_TEST(!parse_duration("1"s + unit), unit);
+    for (const auto* unit : {"TB", "kb", "Kb", "KiB", "b", "k", ""}) BOOST_TEST(!parse_size("1"s + unit), unit);
+}
+
 BOOST_AUTO_TEST_CASE(the_process_gives_its_variables) {
     ::setenv("RECTO_CACHE__TIMEOUT", "70ms=", 1);
+    ::setenv("recto_cache__timeout", "80ms", 1);
     const auto variables = process_environment();
+    ::unsetenv("recto_cache__timeout");
+    BOOST_TEST(variables.at("recto_cache__timeout") == "80ms");
     ::unsetenv("RECTO_CACHE__TIMEOUT");
     BOOST_TEST(variables.at("RECTO_CACHE__TIMEOUT") == "70ms=");
-    for (const auto& [name, value] : variables) BOOST_TEST(name.starts_with("RECTO_"));
+    for (const auto& [name, value] : variables) BOOST_TEST(lower_ascii(name).starts_with("recto_"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
