@@ -24,7 +24,7 @@ STANDARD := -std=c++20 -pthread
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wimplicit-fallthrough -Werror
 DEFINES  := -DBOOST_LOG_DYN_LINK -DBOOST_TEST_DYN_LINK -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 LIBS     := -lmemcached -lboost_log -lboost_thread -lboost_json -linih -lsqlite3 -lsodium \
-            -lcmark-gfm -lcmark-gfm-extensions -lyaml-cpp -licui18n -licuuc -ldeflate
+            -lcmark-gfm -lcmark-gfm-extensions -lyaml-cpp -licui18n -licuuc -ldeflate -lz
 
 # A folder is a layer. Modules see modules/ only, so one that reaches for fcgi/ doesn't compile.
 MODULE_SOURCES  := $(filter-out modules/command/%,$(wildcard modules/*/*.cpp))

@@ -75,6 +75,7 @@ void grep(Operator& op, const std::string& id) {
     const auto ink = Ink::of_standard_output();
     for (const auto& found : lines) print_raw(ink.line(found) + '\n');
     if (!story.is_whole()) complain("recto: there is more: 64 MB were enough");
+    stop_if_incomplete(files.failed + nginx.failed);
 }
 
 std::string bad_id(const std::string& id) {

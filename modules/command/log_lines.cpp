@@ -94,6 +94,10 @@ ReadFiles read_all(const std::vector<LogHandler>& handlers, TimePoint since, con
     return files;
 }
 
+void stop_if_incomplete(std::size_t failed) {
+    if (failed > 0) throw Stop{ExitCode::failed};
+}
+
 std::string counted_files(std::size_t count) { return std::to_string(count) + (count == 1 ? " file" : " files"); }
 
 void sort_by_time(std::vector<FoundLine>& lines) {

@@ -31,6 +31,9 @@ struct ReadFiles {
 // `take` gets each line of the handlers' files written to since `since`, the oldest of a handler first.
 ReadFiles read_all(const std::vector<LogHandler>& handlers, TimePoint since, const LineTaker& take);
 
+// After what could be read was printed: a command that could not read a file, or not to its end, ends with 1.
+void stop_if_incomplete(std::size_t failed);
+
 [[nodiscard]] std::string counted_files(std::size_t count);  // `1 file`, `2 files`
 
 // By time. A line without one stays behind the line before it; a line that two handlers have written stays once.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <limits>
 #include <map>
@@ -27,8 +28,11 @@ struct Phase {
 
 struct SlowRequest {
     TimePoint time{};
-    std::string request = {};  // `GET blogs.by_author 200`
+    std::string request = {};     // `GET blogs.by_author 200`
+    std::string parameters = {};  // `author_id=12`
     std::int64_t us = 0;
+    std::optional<std::int64_t> waited = {};  // us, before the worker read the request
+    std::optional<std::int64_t> nginx = {};   // us, from the first byte nginx read of the client to the last it wrote
     std::vector<Phase> phases = {};
     std::string queries = {};
     std::string txid = {};
@@ -65,6 +69,16 @@ std::string shown(std::int64_t us) {
     return text;
 }
 
+std::string shown(std::optional<std::int64_t> us) { return us ? shown(*us) : ""; }
+
+std::string parameters_in(const json::object& data) {
+    const auto* const all = data.if_contains("parameters");
+    if (all == nullptr || !all->is_object()) return {};
+    std::vector<std::string> parameters;
+    for (const auto& [name, value] : all->get_object()) parameters.push_back(std::string(name) + '=' + text_in(all->get_object(), name));
+    return join(parameters, "&");
+}
+
 std::string queries_in(const json::object& data) {
     auto queries = text_in(data, "queries");
     if (const auto us = number_in(data, "db_us"); us && !queries.empty()) queries += " in " + shown(*us);
@@ -80,6 +94,8 @@ SlowRequest request_of(const LogLine& line) {
     std::erase(words, "");
     request.request = join(words, " ");
     request.us = number_in(data, "us").value_or(std::clamp(number_in(data, "ms").value_or(0), -kMostMs, kMostMs) * 1000);
+    request.parameters = parameters_in(data);
+    request.waited = number_in(data, "waited");
     request.phases = phases_in(data);
     request.queries = queries_in(data);
     return request;
@@ -154,6 +170,34 @@ private:
     std::map<std::string, SlowRequest> hung_;
 };
 
+// nginx writes `"seconds":"1.250"`.
+std::optional<std::int64_t> microseconds_in(const json::object& line) {
+    const auto seconds = text_in(line, "seconds");
+    double number = 0;
+    const auto [end, problem] = std::from_chars(seconds.data(), seconds.data() + seconds.size(), number);
+    const bool is_time = problem == std::errc() && end == seconds.data() + seconds.size() && number >= 0 && number < 1e9;
+    return is_time ? std::optional(static_cast<std::int64_t>(number * 1e6 + 0.5)) : std::nullopt;
+}
+
+// nginx's own line about each request, where it can be read. Its log is long, so a line is parsed only if an id of ours stands where the
+// format has it.
+void add_nginx_times(const Config& config, std::vector<SlowRequest>& requests, TimePoint since) {
+    std::map<std::string, std::vector<SlowRequest*>, std::less<>> by_txid;
+    for (auto& request : requests)
+        if (!request.txid.empty()) by_txid[request.txid].push_back(&request);
+    read_all({nginx_access_log(config)}, since, [&](std::string_view text) {
+        constexpr std::string_view kId = "\"request_id\":\"";
+        const auto begin = text.find(kId);
+        if (begin == std::string_view::npos) return;
+        const auto id = text.substr(begin + kId.size());
+        const auto found = by_txid.find(id.substr(0, id.find('"')));
+        if (found == by_txid.end()) return;
+        const auto line = parse_log_line(text);
+        if (!line.data.is_object() || line.txid != found->first) return;
+        for (auto* const request : found->second) request->nginx = microseconds_in(line.data.get_object());
+    });
+}
+
 TimePoint moment_before(const std::string& text) {
     const auto duration = parse_duration(text);
     if (!duration) fail("--since " + text + ": expected a duration such as 15min, 1h or 7d");
@@ -165,24 +209,26 @@ void slow(Operator& op, std::size_t count, const std::string& since) {
     Slowest slowest(count, begin);
     const auto files = read_all(file_handlers(op.config()), begin, [&](std::string_view line) { slowest.take(line); });
 
-    const auto requests = std::move(slowest).requests();
+    auto requests = std::move(slowest).requests();
     if (requests.empty()) {
-        if (files.failed > 0) throw Stop{ExitCode::failed};
         if (files.read == 0 && since.empty()) fail("there is no log yet at " + op.config().log_file.string());
         print_line("no slow request in " + counted_files(files.read));
-        return;
+        return stop_if_incomplete(files.failed);
     }
-    std::vector<TableRow> rows{{"TIME", "REQUEST", "TOTAL", "PHASES", "QUERIES", "TXID", ""}};
+    add_nginx_times(op.config(), requests, begin);
+    std::vector<TableRow> rows{{"TIME", "REQUEST", "PARAMETERS", "TOTAL", "WAITED", "NGINX", "PHASES", "QUERIES", "TXID", ""}};
     for (const auto& request : requests)
-        rows.push_back(
-            {shown(request.time), request.request, shown(request.us), shown(request), request.queries, request.txid, request.mark});
+        rows.push_back({shown(request.time), request.request, request.parameters, shown(request.us), shown(request.waited),
+                        shown(request.nginx), shown(request), request.queries, request.txid, request.mark});
     print_table(rows);
+    stop_if_incomplete(files.failed);
 }
 
 }  // namespace
 
 void add_log_slow(CLI::App& log, Operator& op) {
-    auto* const command = log.add_subcommand("slow", "Prints the slowest requests, and where their time went");
+    auto* const command =
+        log.add_subcommand("slow", "Prints the slowest requests: what they asked for, where their time went, and how long nginx took");
     auto* const top =
         command->add_option("--top", "How many")->default_str(std::to_string(kDefaultTop))->force_callback()->check(CLI::Range(1, 1000));
     const auto since = std::make_shared<std::string>();

@@ -2,8 +2,9 @@
 // has `%i`.
 //
 // `recto.log` is the current file, `recto.log.1` its newest backup; from 2 on one may be compressed, `recto.log.2.gz`. With the name
-// `recto.%i.log` each worker has its own: `recto.1.log`, `recto.1.log.1` and so on. A number above kMostBackups is a date, and the file
-// another rotator's (`recto.log.20261127`, logrotate): it is read like ours and never touched.
+// `recto.%i.log` each worker has its own: `recto.1.log`, `recto.1.log.1` and so on. What has a date instead, or a number above
+// kMostBackups, is another rotator's: logrotate's `recto.log-20261127`, `-2026112714`, `-20261127-1796083200`, `.2026-11-27`, with `.gz` or
+// packed otherwise (`.xz`). It is read like ours, or named as unreadable, and never touched.
 //
 // Errors:   none; a folder that isn't there or can't be read has no files.
 // Threads:  pure functions of what is on the disk. A rotation may move a name on while it is being read: whoever wants each line once
@@ -40,6 +41,8 @@ struct LogBackup {
 
 // Of the one file, ours only, the oldest first (the highest number); plain and compressed ones of the same number are both listed.
 [[nodiscard]] std::vector<LogBackup> backups_of(const std::filesystem::path& file);
+
+[[nodiscard]] bool is_packed_otherwise(const std::filesystem::path& file);  // .xz, .bz2, .zst, …: found, and can't be read
 
 [[nodiscard]] std::filesystem::path backup_path(const std::filesystem::path& file, int number);
 [[nodiscard]] std::filesystem::path compressed(const std::filesystem::path& backup);  // with `.gz`

@@ -5,12 +5,11 @@
 #include <stdexcept>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "log/files.hpp"
-#include "util/gzip.hpp"
+#include "util/gunzip.hpp"
 
 namespace recto {
 namespace {
@@ -18,10 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kChunk = 64 << 10;
-constexpr std::size_t kMaxMember = std::size_t{1} << 30;
 
-std::runtime_error cannot_read(const fs::path& path, std::string_view why) {
-    return std::runtime_error("cannot read " + path.string() + ": " + std::string(why));
+std::runtime_error cannot_read(const fs::path& path, std::string_view how, std::string_view why) {
+    return std::runtime_error("cannot read " + path.string() + std::string(how) + std::string(why));
 }
 
 struct stat status_of(const OpenedLog& log) {
@@ -30,51 +28,35 @@ struct stat status_of(const OpenedLog& log) {
     return status;
 }
 
-void read_plain(const OpenedLog& log, const LineTaker& take) {
-    LineSplitter lines;
+// The file from its beginning, until `take` has enough.
+void read_bytes(const OpenedLog& log, const std::function<bool(std::string_view)>& take) {
     std::string buffer(kChunk, '\0');
     off_t offset = 0;
     for (;;) {
         const auto count = ::pread(log.fd.get(), buffer.data(), buffer.size(), offset);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) throw io_error("cannot read", log.path);
-        if (count == 0) return lines.finish(take);
-        lines.feed(std::string_view(buffer).substr(0, static_cast<std::size_t>(count)), take);
+        if (count == 0 || !take(std::string_view(buffer).substr(0, static_cast<std::size_t>(count)))) return;
         offset += count;
     }
 }
 
-class MappedFile {
-public:
-    explicit MappedFile(const OpenedLog& log) : size_(static_cast<std::size_t>(status_of(log).st_size)) {
-        if (size_ == 0) return;
-        memory_ = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, log.fd.get(), 0);
-        if (memory_ == MAP_FAILED) throw io_error("cannot read", log.path);
-    }
-    ~MappedFile() {
-        if (memory_ != nullptr) ::munmap(memory_, size_);
-    }
-    MappedFile(const MappedFile&) = delete;
-    MappedFile& operator=(const MappedFile&) = delete;
-
-    [[nodiscard]] std::string_view bytes() const { return {static_cast<const char*>(memory_), size_}; }
-
-private:
-    std::size_t size_;
-    void* memory_ = nullptr;
-};
-
-void read_packed(const OpenedLog& log, const LineTaker& take) {
-    const MappedFile file(log);
+void read_plain(const OpenedLog& log, const LineTaker& take) {
     LineSplitter lines;
-    std::string member;
-    for (auto packed = file.bytes(); !packed.empty();) {
-        const auto taken = gunzip_member(packed, member, kMaxMember);
-        if (!taken) throw cannot_read(log.path, "not gzip, only a part of it, or more than 1 GB");
-        lines.feed(member, take);
-        packed.remove_prefix(*taken);
-    }
+    read_bytes(log, [&](std::string_view bytes) {
+        lines.feed(bytes, take);
+        return true;
+    });
     lines.finish(take);
+}
+
+// Of a damaged one the lines before the damage; the last may be a part of one.
+void read_packed(const OpenedLog& log, const LineTaker& take) {
+    LineSplitter lines;
+    Gunzip unpacked([&](std::string_view bytes) { lines.feed(bytes, take); });
+    read_bytes(log, [&](std::string_view bytes) { return unpacked.feed(bytes); });
+    lines.finish(take);
+    if (const auto problem = unpacked.finish(); !problem.empty()) throw cannot_read(log.path, " to its end: ", problem);
 }
 
 OpenedLog opened(const fs::path& name) {
@@ -130,7 +112,7 @@ UniqueFd open_log(const fs::path& path) {
     if (!fd && (errno == ENOENT || errno == ENOTDIR)) return {};
     struct stat status {};
     if (!fd || ::fstat(fd.get(), &status) != 0) throw io_error("cannot open", path);
-    if (!S_ISREG(status.st_mode)) throw cannot_read(path, "not a file");
+    if (!S_ISREG(status.st_mode)) throw cannot_read(path, ": ", "not a file");
     return fd;
 }
 
@@ -159,6 +141,7 @@ std::vector<fs::path> current_files(const LogHandler& handler) {
 
 void read_lines(const OpenedLog& log, const LineTaker& take) {
     if (log.problem) std::rethrow_exception(log.problem);
+    if (is_packed_otherwise(log.path)) throw cannot_read(log.path, ": ", "of packed files only .gz can be read; unpack it");
     log.path.extension() == ".gz" ? read_packed(log, take) : read_plain(log, take);
 }
 

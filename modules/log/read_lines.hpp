@@ -1,10 +1,10 @@
 // read_lines.hpp - the lines of a log: of the files being written and of their backups, plain or gzip'ed (files.hpp has their names).
 //
 // Errors:   open_log() throws std::system_error or std::runtime_error for a file that can't be opened, read_lines() for one that
-//           open_logs() could not open or that can't be read to its end; they name it. Files that aren't there are no error.
+//           open_logs() could not open or that can't be read to its end; they name it. Files that aren't there are no error. The lines of a
+//           damaged .gz before the damage were taken by then.
 // Threads:  one object a thread.
-// Limits:   a line of more than 2 MB is cut there, twice the longest that the log writes. A gzip'ed file is unpacked member by member; one
-//           that takes more than 1 GB unpacked can't be read (ours take 1 MB).
+// Limits:   a line of more than 2 MB is cut there, twice the longest that the log writes. A gzip'ed file may have any size.
 #pragma once
 
 #include <cstddef>

@@ -13,6 +13,7 @@
 
 #include "tests/support/eventually.hpp"
 #include "tests/support/service.hpp"
+#include "util/gzip.hpp"
 #include "util/text.hpp"
 
 namespace recto {
@@ -20,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 
 constexpr int kDone = 0, kFailed = 1, kUsage = 64;
 
@@ -240,12 +242,56 @@ BOOST_AUTO_TEST_CASE(a_terminal_gets_colours_unless_it_does_not_want_them) {
 
 BOOST_AUTO_TEST_CASE(a_file_that_cannot_be_read_hides_no_other) {
     const auto txid = txid_of_a_request("/api/blogs?author_id=1");
-    put(log_file("recto.log.2.gz"), "no gzip");
     BOOST_TEST(eventually([&] { return log_command({"grep", txid}).status == kDone; }));
-    const auto result = log_command({"grep", txid});
-    BOOST_TEST(has(result.errors, "recto.log.2.gz"), result.errors);
-    BOOST_TEST(has(result.output, txid));
-    fs::remove(log_file("recto.log.2.gz"));
+    put(log_file("recto.log-20261201.xz"),
+        "\xfd"
+        "7zXZ");
+    for (const auto* packed : {"no gzip", "\x1f\x8b", ""}) {
+        put(log_file("recto.log.2.gz"), packed);
+        for (const auto& arguments : {std::vector<std::string>{"grep", txid}, {"slow"}}) {
+            const auto result = log_command(arguments);
+            BOOST_TEST(result.status == kFailed);  // after all that can be read was printed
+            BOOST_TEST(has(result.errors, "recto.log.2.gz"), result.errors);
+            BOOST_TEST(has(result.errors, "recto.log-20261201.xz"), result.errors);
+            BOOST_TEST(has(result.output, arguments[0] == "grep" ? txid : "no slow request"));
+        }
+        fs::remove(log_file("recto.log.2.gz"));
+    }
+    fs::remove(log_file("recto.log-20261201.xz"));
+}
+
+// Half of a backup, as a copy that broke off leaves it.
+BOOST_AUTO_TEST_CASE(what_is_left_of_a_cut_backup_is_shown_and_both_commands_end_alike) {
+    const std::string id = "00112233445566778899aabbccddee11";
+    const auto slow =
+        "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"request.slow\",\"data\":{\"view\":\"cut\",\"us\":5},\"txid\":\"" + id + "\"}\n";
+    std::string text = slow;
+    for (int i = 0; i < 20'000; ++i) text += "2026-01-01 10:00:01.000000Z 7 8 {\"ev\":\"filler\",\"data\":" + std::to_string(i) + "}\n";
+    const auto whole = gzip(text);
+    for (const auto* name : {"recto.log-20261201.gz", "recto.log.3.gz", "recto.log-2026120114.gz"}) {
+        for (const bool is_cut : {false, true}) {
+            BOOST_TEST_CONTEXT(name << is_cut) {
+                put(log_file(name), is_cut ? whole.substr(0, whole.size() / 2) : whole);
+                for (const auto& arguments : {std::vector<std::string>{"grep", id}, {"slow"}}) {
+                    const auto result = log_command(arguments);
+                    BOOST_TEST(result.status == (is_cut ? kFailed : kDone));
+                    BOOST_TEST(has(result.output, id), result.output);
+                    BOOST_TEST(has(result.errors, name + " to its end: its end is missing"s) == is_cut, result.errors);
+                }
+                fs::remove(log_file(name));
+            }
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(backups_of_nginx_s_log_are_read_by_logrotate_s_names) {
+    const std::string id = "00112233445566778899aabbccddee22";
+    for (const auto* name : {"nginx-access.log-20261201", "nginx-access.log-20261201.gz", "nginx-access.log.1", "nginx-access.log.2.gz"}) {
+        const auto line = "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"" + id + "\",\"uri\":\"/old\"}\n";
+        put(log_file(name), fs::path(name).extension() == ".gz" ? gzip(line) : line);
+        BOOST_TEST(has(output_of({"grep", id}), "/old"), name);
+        fs::remove(log_file(name));
+    }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -417,6 +463,33 @@ BOOST_AUTO_TEST_CASE(the_slowest_come_first_with_what_took_the_time) {
     check_refused({"slow", "--top", "0"}, kUsage, "--top");
     fs::remove(log_file("recto.log.1"));
     BOOST_TEST(has(output_of({"slow"}), "no slow request"));
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_request_has_its_parameters_what_it_waited_and_the_time_nginx_took) {
+    const std::string id = "00112233445566778899aabbccddee33";
+    put(log_file("recto.log.1"),
+        "2026-01-01 10:00:00.000001Z 7 8 {\"ev\":\"request.slow\",\"data\":{\"view\":\"blogs.by_author\",\"parameters\":{"
+        "\"author_id\":\"12\",\"page\":\"\\u001b[2J\"},\"method\":\"GET\",\"status\":200,\"us\":123456,\"waited\":1500},\"txid\":\"" +
+            id + "\"}\n" +
+            "2026-01-01 10:00:01.000000Z 7 8 {\"ev\":\"request.slow\",\"data\":{\"view\":\"bare\",\"us\":1},\"txid\":\"x\"}\n");
+    put(log_file("nginx-access.log-20260101"),
+        "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"other\",\"seconds\":\"9.000\"}\n"
+        "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"" +
+            id +
+            "\",\"uri\":\"/\",\"seconds\":\"1.250\"}\n"
+            "{\"time\":\"2026-01-01T10:00:00+00:00\",\"request_id\":\"x\",\"seconds\":\"-\"}\n");
+    const auto table = output_of({"slow"});
+    const auto head = row(table, "TIME");
+    const auto full = row(table, "2026-01-01 10:00:00.000Z");
+    const std::pair<const char*, const char*> columns[] = {
+        {"PARAMETERS", "author_id=12&page=\\x1b[2J"}, {"TOTAL", "123.5 ms"}, {"WAITED", "1.5 ms"}, {"NGINX", "1.25 s"}};
+    for (const auto& [name, value] : columns) {
+        const auto begin = head.find(name);
+        BOOST_REQUIRE(begin != std::string::npos);
+        BOOST_TEST(full.substr(begin).starts_with(value), table);
+    }
+    BOOST_TEST(row(table, "2026-01-01 10:00:01.000Z").find("s ", head.find("WAITED")) == std::string::npos, table);
+    for (const auto* name : {"recto.log.1", "nginx-access.log-20260101"}) fs::remove(log_file(name));
 }
 
 BOOST_AUTO_TEST_CASE(numbers_that_no_clock_tells_are_no_harm) {

@@ -695,7 +695,8 @@ BOOST_AUTO_TEST_CASE(what_a_view_says_is_checked) {
     const auto words = ": expected debug, info, warning, error or off"s;
     std::vector<Case> cases;
     for (const auto* text : {"", "999ms", "2592000001ms", "31d", "10", "10MB", "none", "Off", "0s"})
-        cases.push_back({"[view blog]\ncache = "s + text, "recto.ini:2: [view blog] cache = "s + text + cache});
+        cases.push_back({"[view blog]\ncache = "s + text,
+                         "recto.ini:2: [view blog] cache = "s + text + cache + (text == "10"s ? " (units: ms, s, min, h, d)" : "")});
     for (const auto* text : {"", "anon,", "none, anon", "anon user", "Anon"})
         cases.push_back({"[view blog]\nthrottle = "s + text, "recto.ini:2: [view blog] throttle = "s + text + throttle});
     for (const auto* text : {"", "none", "INFO", "warn"})

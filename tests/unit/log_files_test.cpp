@@ -24,7 +24,7 @@ std::string names_of(const fs::path& file) {
     return names;
 }
 
-void make(const fs::path& folder, std::initializer_list<const char*> names) {
+void make(const fs::path& folder, const std::vector<const char*>& names) {
     for (const auto* name : names) write_text(folder / name, "x\n");
 }
 
@@ -34,7 +34,7 @@ BOOST_AUTO_TEST_CASE(the_files_of_a_handler_are_its_backups_by_age_and_then_the_
     const TemporaryFolder folder;
     make(folder.path(), {"recto.log", "recto.log.1", "recto.log.2.gz", "recto.log.10.gz", "recto.log.9", "recto.log.11"});
     make(folder.path(), {"recto.log.01", "recto.log.x", "recto.log.1.bak", "recto.log.gz", "recto.log.2.gz.new", "other.log.1",
-                         ".recto.log.lock", "recto.log.0", "recto.log.-1", "recto.log.99999999999", "arecto.log", "recto.log~"});
+                         ".recto.log.lock", "recto.log.0", "recto.log.-1", "arecto.log", "recto.log~"});
     BOOST_TEST(names_of(folder / "recto.log") == "recto.log.11 recto.log.10.gz recto.log.9 recto.log.2.gz recto.log.1 recto.log");
     BOOST_TEST(names_of(folder / "nothing" / "recto.log") == "");
     BOOST_TEST(names_of({}) == "");
@@ -62,6 +62,34 @@ BOOST_AUTO_TEST_CASE(files_with_a_date_are_read_before_ours_by_age_and_are_no_ba
     BOOST_TEST(names_of(folder / "recto.log") ==
                "recto.log.1001 recto.log.20261126.gz recto.log.20261127 recto.log.2.gz recto.log.1 recto.log");
     BOOST_TEST(backups_of(folder / "recto.log").size() == 2u);
+}
+
+// The names that logrotate gives with `dateext` and the usual forms of `dateformat`, and nginx's log with them.
+BOOST_AUTO_TEST_CASE(logrotate_s_names_are_read_like_the_others) {
+    const std::pair<std::vector<const char*>, const char*> cases[] = {
+        {{"r.log-20261201", "r.log-20261130.gz"}, "r.log-20261130.gz r.log-20261201 r.log"},
+        {{"r.log-20261201", "r.log-20261201.gz"}, "r.log-20261201 r.log"},
+        {{"r.log-2026120114", "r.log-2026120109.gz", "r.log-20261201"}, "r.log-20261201 r.log-2026120109.gz r.log-2026120114 r.log"},
+        {{"r.log-20261201-1796083200", "r.log-20261130-1795996800"}, "r.log-20261130-1795996800 r.log-20261201-1796083200 r.log"},
+        {{"r.log-1796083200", "r.log-1795996800.gz"}, "r.log-1795996800.gz r.log-1796083200 r.log"},
+        {{"r.log.2026-12-01", "r.log-2026-11-30", "r.log_20261129"}, "r.log_20261129 r.log-2026-11-30 r.log.2026-12-01 r.log"},
+        {{"r.log-20261201.xz", "r.log-20261130.bz2", "r.log.3.zst"}, "r.log-20261130.bz2 r.log-20261201.xz r.log.3.zst r.log"},
+        {{"r.log-20261201", "r.log.2", "r.log.1.gz"}, "r.log-20261201 r.log.2 r.log.1.gz r.log"},
+        {{"r.log-1", "r.log-2.gz", "r.log-", "r.log-x", "r.log-20261201~", "r.log-20261201.gz.new", "r.log-20261201-", "r.log-old"},
+         "r.log"},
+    };
+    for (const auto& [names, expected] : cases) {
+        BOOST_TEST_CONTEXT(expected) {
+            const TemporaryFolder folder;
+            make(folder.path(), {"r.log"});
+            make(folder.path(), names);
+            BOOST_TEST(names_of(folder / "r.log") == expected);
+            for (const auto& backup : backups_of(folder / "r.log")) BOOST_TEST(backup.number <= 3);
+            shift_backups(folder / "r.log", 5);
+            for (const auto* name : names)
+                if (std::string_view(name).starts_with("r.log-")) BOOST_TEST(fs::exists(folder / name), name);
+        }
+    }
 }
 
 BOOST_AUTO_TEST_CASE(the_files_of_all_workers_are_found_by_their_pattern) {
