@@ -10,6 +10,8 @@
 #include "cache/entry_codec.hpp"
 #include "cache/memcached.hpp"
 #include "cache/process_memory.hpp"
+#include "cache/site_secret.hpp"
+#include "log/log.hpp"
 #include "util/context.hpp"
 #include "util/counters.hpp"
 
@@ -19,8 +21,9 @@ namespace {
 
 using State = CacheLookup::State;
 
-constexpr std::size_t kMaxPrefix = 200;     // with "raw:" and a hash well below memcached's 250
-constexpr std::size_t kItemOverhead = 512;  // memcached's limit counts its own header and the key
+constexpr std::size_t kMaxPrefix = 200;          // with "raw:" and a hash well below memcached's 250
+constexpr std::size_t kItemOverhead = 512;       // memcached's limit counts its own header and the key
+constexpr std::chrono::seconds kClocksApart{2};  // of the hosts of one site
 
 constexpr std::array<std::string_view, kCacheEvents> kEventNames{"memory_hit",     "memory_miss",       "memory_invalid", "memcached_hit",
                                                                  "memcached_miss", "memcached_invalid", "stale",          "collapsed",
@@ -44,6 +47,32 @@ std::vector<std::string> rows_of(std::vector<std::string> subjects) {
 Counters open_counters(const CacheOptions& options) {
     make_private_directory(options.runtime_dir);
     return Counters::open(options.runtime_dir, rows_of(options.subjects));
+}
+
+// Nothing without servers: there is nobody to forge anything.
+std::optional<Hash256> secret_of(const CacheOptions& options) {
+    if (options.servers.empty()) return std::nullopt;
+    try {
+        return site_secret(options.secret_file.empty() ? options.runtime_dir / "recto.cache.secret" : options.secret_file);
+    } catch (const std::runtime_error& error) {
+        log_event("cache.no_secret", {{"error", error.what()}, {"memcached", "not used"}}, "recto.cache", Level::warning);
+        return std::nullopt;
+    }
+}
+
+// What is stored under a key, and how it is known to be ours. One hash with the secret makes both, so that the one, which memcached sees,
+// says nothing about the other.
+struct ItemName {
+    Hash128 name;
+    SipKey mac_key;
+};
+
+ItemName item_name(std::string_view text, const Hash256& secret) {
+    const auto hash = keyed_hash256(text, secret);
+    ItemName item;
+    std::ranges::copy_n(hash.begin(), item.name.size(), item.name.begin());
+    std::ranges::copy_n(hash.begin() + item.name.size(), item.mac_key.size(), item.mac_key.begin());
+    return item;
 }
 
 // The nearer the end and the dearer the making, the likelier: with many who ask one of them comes just in time (XFetch, beta = 1).
@@ -109,8 +138,10 @@ public:
           stale_if_error_(options.stale_if_error),
           subjects_(options.subjects.size()),
           memory_(options.memory),
-          memcached_(options.servers, options.timeout, {options.user, options.password}, options.retry),
           counters_(open_counters(options)),
+          secret_(secret_of(options)),
+          memcached_(secret_ ? options.servers : std::vector<std::string>(), options.timeout, {options.user, options.password},
+                     options.retry),
           flights_({.lock_file = options.runtime_dir / ".recto.cache.lock", .patience = options.patience}) {}
 
     [[nodiscard]] Store& store() { return store_; }
@@ -124,9 +155,10 @@ public:
     }
 
     [[nodiscard]] std::optional<CacheEntry> stored(std::string_view key, std::uint64_t epoch) {
+        if (!secret_) return std::nullopt;
         const auto name = name_of(key, epoch);
-        const auto item = memcached_.get(prefix_ + hex(name));
-        return item ? decode_entry(item->view(), name) : std::nullopt;
+        const auto item = memcached_.get(prefix_ + hex(name.name));
+        return item ? decode_entry(item->view(), name.mac_key) : std::nullopt;
     }
 
     [[nodiscard]] CacheLookup from_memcached(std::string_view key, const Look& look) {
@@ -137,11 +169,12 @@ public:
         return lookup;
     }
 
-    // What has changed, or belongs to another key, is not given out. `now` may have been set back: an entry isn't older for that.
+    // What has changed, or belongs to another key, is not given out; nor what was made later than now, by a clock that ran ahead.
     [[nodiscard]] CacheLookup judged(CacheHit entry, std::string_view key, const Look& look) const {
         if (!entry || entry->key != key) return {};
         const bool is_over = entry->hard_end && *entry->hard_end <= look.now;
-        if (is_over || entry->epoch != look.clock.epoch() || !look.clock.is_valid(entry->seq, entry->slots))
+        const bool is_of_tomorrow = entry->created > look.now + kClocksApart;
+        if (is_over || is_of_tomorrow || entry->epoch != look.clock.epoch() || !look.clock.is_valid(entry->seq, entry->slots))
             return {.state = recto::State::changed, .in_memory = false, .synced = 0, .entry = nullptr};
         const auto state = state_of(*entry, look);
         if (state == recto::State::absent) return {};
@@ -151,13 +184,13 @@ public:
     CacheHit put(CacheHit entry, TimePoint now, Subject subject, Reach reach) {
         memory_.put(entry, now);
         count(CacheEvent::stored, subject);
-        if (reach == Reach::process) return entry;
+        if (reach == Reach::process || !secret_) return entry;
         const auto name = name_of(entry->key, entry->epoch);
-        const auto item = encode_entry(*entry, name);
+        const auto item = encode_entry(*entry, name.mac_key);
         if (item.size() + kItemOverhead > max_item_)
             count(CacheEvent::too_large, subject);
         else
-            memcached_.set(prefix_ + hex(name), item, std::chrono::ceil<std::chrono::milliseconds>(last_use(*entry) - now));
+            memcached_.set(prefix_ + hex(name.name), item, std::chrono::ceil<std::chrono::milliseconds>(last_use(*entry) - now));
         return entry;
     }
 
@@ -182,9 +215,9 @@ private:
     }
 
     // What another build or epoch stored has another name.
-    [[nodiscard]] Hash128 name_of(std::string_view key, std::uint64_t epoch) const {
+    [[nodiscard]] ItemName name_of(std::string_view key, std::uint64_t epoch) const {
         std::string text = std::to_string(build_.size()) + ':' + build_ + ':' + std::to_string(epoch) + ':';
-        return hash128(text.append(key));
+        return item_name(text.append(key), *secret_);
     }
 
     // The functions' rows are the last.
@@ -200,8 +233,9 @@ private:
     const std::chrono::milliseconds stale_if_error_;
     const std::size_t subjects_;
     ProcessMemory memory_;
+    Counters counters_;  // makes the folder for what follows
+    const std::optional<Hash256> secret_;
     Memcached memcached_;
-    Counters counters_;
     Flights flights_;
 };
 

@@ -2,7 +2,10 @@
 //
 // memcached holds bytes, never truth: what comes from there is used only if its full key is the one asked for and the clock says that
 // nothing it was made from has changed. A dead, slow or lying memcached is a miss. What has changed is never shown again. What has only
-// grown old may be shown while somebody makes a new one, and while the database can't be read.
+// grown old may be shown while somebody makes a new one, and while the database can't be read. An entry that was made later than now, by
+// a clock that ran ahead, is invalid: its times mean nothing.
+//
+// An item's name and the key of its checksum are keyed by the site's secret: who may write to memcached can lose entries, not forge them.
 //
 // Errors:   the constructor throws std::runtime_error for a server, prefix or folder it can't use. After that none but invalidate()'s and
 //           flush()'s (DatabaseError): what memcached does wrong is a miss, logged once when it begins and once when it ends.
@@ -38,6 +41,9 @@ struct CacheOptions {
     Size max_item{1u << 20};        // memcached's own -I
     std::string prefix = "recto:";  // printable, at most 200 bytes
     std::string build;              // what another build of the program stored is not ours
+    // Made if it isn't there (site_secret.hpp). All processes and hosts of a site have the same; empty: one in runtime_dir. Without one
+    // that can be read memcached isn't used, which is logged once (`cache.no_secret`).
+    std::filesystem::path secret_file = {};
     std::chrono::milliseconds stale_while_revalidate{30'000};
     std::chrono::milliseconds stale_if_error{3'600'000};
     std::chrono::milliseconds patience{5000};  // for another's computation

@@ -58,7 +58,7 @@ std::vector<Slot> slots_of(const std::vector<std::string>& tags) {
     return slots;
 }
 
-std::string encode_entry(const CacheEntry& entry, const Hash128& name) {
+std::string encode_entry(const CacheEntry& entry, const SipKey& mac_key) {
     std::string item;
     item.reserve(kHeader + 64 + entry.key.size() + entry.tags.size() * 32 + entry.bytes.size());
     item.append(kFormat).append(sizeof(Hash128), '\0');
@@ -74,15 +74,15 @@ std::string encode_entry(const CacheEntry& entry, const Hash128& name) {
     content.number(static_cast<std::uint32_t>(entry.tags.size()));
     for (const auto& tag : entry.tags) content.text(tag);
     item.append(entry.bytes);
-    const auto checksum = sip_hash(std::string_view(item).substr(kHeader), name);
-    item.replace(kFormat.size(), checksum.size(), as_text(checksum));
+    const auto mac = sip_hash(std::string_view(item).substr(kHeader), mac_key);
+    item.replace(kFormat.size(), mac.size(), as_text(mac));
     return item;
 }
 
-std::optional<CacheEntry> decode_entry(std::string_view item, const Hash128& name) {
+std::optional<CacheEntry> decode_entry(std::string_view item, const SipKey& mac_key) {
     if (item.size() < kHeader || !item.starts_with(kFormat)) return std::nullopt;
     const auto content = item.substr(kHeader);
-    if (item.substr(kFormat.size(), sizeof(Hash128)) != as_text(sip_hash(content, name))) return std::nullopt;
+    if (!equal_in_constant_time(item.substr(kFormat.size(), sizeof(Hash128)), as_text(sip_hash(content, mac_key)))) return std::nullopt;
     return read_content(ByteReader(content));
 }
 

@@ -105,6 +105,7 @@ struct Config {
     Size cache_memory;  // of each worker
     Size cache_max_item;
     std::string cache_prefix;
+    std::filesystem::path cache_secret_file;
     std::chrono::milliseconds cache_short_ttl{};  // of 301, 308, 404 and 410
     std::chrono::milliseconds cache_stale_while_revalidate{};
     std::chrono::milliseconds cache_stale_if_error{};

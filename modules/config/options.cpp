@@ -68,6 +68,9 @@ constexpr std::array kOptions{
      "The largest item memcached takes, its option -I. A larger answer stays in the workers' own memory."},
     Option{"cache.prefix", &Config::cache_prefix, "recto:", kKeyPrefix,
      "Begins every key: two sites on one memcached need two."},
+    Option{"cache.secret_file", &Config::cache_secret_file, "cache.secret", kAnyPath,
+     "Holds the secret that makes what lies in memcached unforgeable; made if it isn't there. Several hosts need the same one, of at least "
+     "32 bytes (openssl rand -hex 32), readable for Recto alone: owner recto, or 0640 root:recto. Without it memcached isn't used."},
     Option{"cache.short_ttl", &Config::cache_short_ttl, "1min", "1s..1d|off",
      "How long an answer with the status 301, 308, 404 or 410 is kept; a change of the data ends it at once."},
     Option{"cache.stale_while_revalidate", &Config::cache_stale_while_revalidate, "30s", "1s..1d|off",

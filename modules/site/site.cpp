@@ -108,6 +108,7 @@ CacheOptions cache_options(const Config& config) {
                          .max_item = config.cache_max_item,
                          .prefix = config.cache_prefix,
                          .build = kBuildId,
+                         .secret_file = config.cache_secret_file,
                          .stale_while_revalidate = config.cache_stale_while_revalidate,
                          .stale_if_error = config.cache_stale_if_error,
                          .patience = config.cache_patience,

@@ -42,6 +42,12 @@ std::uint64_t random_number() {
 Hash128 hash128(std::string_view text) { return blake2b<Hash128>(text); }
 Hash256 hash256(std::string_view text) { return blake2b<Hash256>(text); }
 
+Hash256 keyed_hash256(std::string_view text, const Hash256& key) {
+    Hash256 out;
+    crypto_generichash(out.data(), out.size(), bytes_of(text), text.size(), key.data(), key.size());
+    return out;
+}
+
 Hash128 sip_hash(std::string_view text, const SipKey& key) {
     Hash128 out;
     static_assert(crypto_shorthash_siphashx24_BYTES == sizeof(Hash128) && crypto_shorthash_siphashx24_KEYBYTES == sizeof(SipKey));

@@ -21,8 +21,9 @@ using SipKey = std::array<std::uint8_t, 16>;
 void random_bytes(std::span<std::uint8_t> out);
 [[nodiscard]] std::uint64_t random_number();
 
-[[nodiscard]] Hash128 hash128(std::string_view bytes);  // BLAKE2b
-[[nodiscard]] Hash256 hash256(std::string_view bytes);  // BLAKE2b
+[[nodiscard]] Hash128 hash128(std::string_view bytes);                            // BLAKE2b
+[[nodiscard]] Hash256 hash256(std::string_view bytes);                            // BLAKE2b
+[[nodiscard]] Hash256 keyed_hash256(std::string_view bytes, const Hash256& key);  // BLAKE2b with a key: only who has it can compute it
 
 // SipHash-2-4 with 128 bits of output: cheap, and nobody without the key can aim at a value.
 [[nodiscard]] Hash128 sip_hash(std::string_view bytes, const SipKey& key);

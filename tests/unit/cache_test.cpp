@@ -3,6 +3,7 @@
 
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,16 +12,22 @@
 
 #include <atomic>
 #include <functional>
+#include <future>
 #include <random>
 #include <thread>
 
 #include "cache/entry_codec.hpp"
 #include "cache/process_memory.hpp"
+#include "cache/site_secret.hpp"
+#include "log/log.hpp"
 #include "tests/fuzz/entry_fuzz.cpp"
 #include "tests/support/database_shell.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/lease_keeper.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "util/file.hpp"
+#include "util/text.hpp"
 
 using namespace recto;
 using namespace std::chrono_literals;
@@ -102,6 +109,25 @@ Reads reads_of(std::uint64_t epoch, std::uint64_t seq) {
     reads.epoch = epoch;
     reads.seq = seq;
     return reads;
+}
+
+std::filesystem::path secret_file(const Site& site) { return site.folder / "run" / "recto.cache.secret"; }
+
+// Of the item that memcached has under `name`, computed as the header of the cache says, and not by its code.
+SipKey mac_key_of(Site& site, const std::string& key, const std::string& name) {
+    const auto secret = site_secret(secret_file(site));
+    const auto text = "7:build 1:" + std::to_string(site.store.clock().read().epoch()) + ':' + key;
+    const auto hash = keyed_hash256(text, secret);
+    BOOST_REQUIRE(name == "recto:" + hex(std::span(hash).first(16)));
+    SipKey mac_key;
+    std::copy(hash.begin() + 16, hash.end(), mac_key.begin());
+    return mac_key;
+}
+
+std::string only_name(const Site& site) {
+    const auto dumped = site.server.keys();
+    BOOST_REQUIRE(dumped.size() == 1u);
+    return "recto:" + dumped[0].substr(std::string_view("recto%3A").size());
 }
 
 std::string text(const CacheHit& hit) { return hit ? hit->bytes : "(absent)"; }
@@ -570,9 +596,7 @@ BOOST_AUTO_TEST_CASE(keys_may_be_any_bytes) {
 BOOST_AUTO_TEST_CASE(what_lies_under_our_name_is_used_only_if_it_is_the_entry) {
     Site site;
     site.fill_title("title");
-    const auto dumped = site.server.keys();
-    BOOST_REQUIRE(dumped.size() == 1u);
-    const auto name = "recto:" + dumped[0].substr(std::string_view("recto%3A").size());
+    const auto name = only_name(site);
     const auto item = site.server.value(name);
     const auto found_with = [&](std::string_view lie) {
         site.server.put(name, lie);
@@ -588,15 +612,14 @@ BOOST_AUTO_TEST_CASE(what_lies_under_our_name_is_used_only_if_it_is_the_entry) {
     }
     for (const auto size : {0u, 1u, 19u, 20u, 21u}) BOOST_TEST(found_with(item.substr(0, size)) == "(absent)");
 
-    Hash128 hash{};  // the name says it: so these are sealed as we would do it
-    for (std::size_t i = 0; i < hash.size(); ++i)
-        hash[i] = static_cast<std::uint8_t>(std::stoi(name.substr(std::string_view("recto:").size() + 2 * i, 2), nullptr, 16));
-    auto entry = decode_entry(item, hash);
+    // Sealed as we would do it, with the secret.
+    const auto key = mac_key_of(site, "title", name);
+    auto entry = decode_entry(item, key);
     BOOST_REQUIRE(entry);
     const auto found_if = [&](const std::function<void(CacheEntry&)>& change) {
         auto changed = *entry;
         change(changed);
-        return found_with(encode_entry(changed, hash));
+        return found_with(encode_entry(changed, key));
     };
     BOOST_TEST(found_if([](auto&) {}) == "old title");
     BOOST_TEST(found_if([](auto& e) { e.key = "another"; }) == "(absent)");  // as if two keys had one hash
@@ -744,6 +767,137 @@ BOOST_AUTO_TEST_CASE(a_flush_ends_all_entries_and_leaves_raw_items) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
+BOOST_AUTO_TEST_SUITE(secret)
+
+// By one that may read and write memcached, and knows the program: it has the name, the old key of the checksum.
+BOOST_AUTO_TEST_CASE(an_entry_cannot_be_forged_with_what_memcached_shows) {
+    Site site;
+    site.fill(site.cache, "token", [] { return "user43"; });
+    const auto name = only_name(site);
+    auto item = site.server.value(name);
+    const auto place = item.find("user43");
+    BOOST_REQUIRE(place != std::string::npos);
+    item.replace(place, 6, "user01");
+    Hash128 hash{};
+    for (std::size_t i = 0; i < hash.size(); ++i)
+        hash[i] = static_cast<std::uint8_t>(std::stoi(name.substr(std::string_view("recto:").size() + 2 * i, 2), nullptr, 16));
+    constexpr std::size_t format = 4, header = format + sizeof(Hash128);
+    const SipKey zero{};
+    for (const auto& key : {hash, zero, hash128("token"), hash128(name)}) {
+        const auto checksum = sip_hash(std::string_view(item).substr(header), key);
+        item.replace(format, checksum.size(), std::string(checksum.begin(), checksum.end()));
+        site.server.put(name, item);
+        Cache other_process(site.cache_options, site.store);
+        BOOST_TEST(text(other_process.find("token", kNow)) == "(absent)");
+        BOOST_TEST(!other_process.stored_in_memcached("token"));
+    }
+}
+
+// The same bytes under the name of another key.
+BOOST_AUTO_TEST_CASE(an_entry_cannot_be_moved_to_another_name) {
+    Site site;
+    site.fill(site.cache, "one", [] { return "1"; });
+    const auto one = site.server.value(only_name(site));
+    site.server.flush();
+    site.fill(site.cache, "two", [] { return "2"; });
+    site.server.put(only_name(site), one);
+    Cache other_process(site.cache_options, site.store);
+    BOOST_TEST(!other_process.stored_in_memcached("two"));
+}
+
+BOOST_AUTO_TEST_CASE(another_secret_shares_nothing) {
+    Site site;
+    site.fill_title();
+    auto other = site.cache_options;
+    other.secret_file = site.folder / "other.secret";
+    BOOST_TEST(!Cache(other, site.store).find("title", kNow));
+    BOOST_TEST(!Cache(other, site.store).stored_in_memcached("title"));
+    Cache(other, site.store).set("raw", "item", 60s);
+    BOOST_TEST((site.cache.get("raw") == "item"));  // raw items are everybody's
+    std::filesystem::copy_file(secret_file(site), site.folder / "copy.secret");
+    other.secret_file = site.folder / "copy.secret";
+    BOOST_TEST(text(Cache(other, site.store).find("title", kNow)) == "old title");
+}
+
+BOOST_AUTO_TEST_CASE(the_first_makes_the_secret_and_all_have_the_same) {
+    const TemporaryFolder folder;
+    const auto file = folder / "secret";
+    std::vector<std::future<Hash256>> found;
+    for (int i = 0; i < 16; ++i) found.push_back(std::async(std::launch::async, [&] { return site_secret(file); }));
+    const auto first = found[0].get();
+    for (std::size_t i = 1; i < found.size(); ++i) BOOST_TEST((found[i].get() == first));
+    BOOST_TEST((site_secret(file) == first));
+    struct stat status {};
+    BOOST_REQUIRE(::stat(file.c_str(), &status) == 0);
+    BOOST_TEST((status.st_mode & 07777) == 0600u);
+    BOOST_TEST(status.st_nlink == 1u);
+    BOOST_TEST(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);  // no temporary is left
+    BOOST_TEST((site_secret(folder / "other") != first));
+}
+
+BOOST_AUTO_TEST_CASE(as_root_the_secret_is_the_folder_s_owner_s, *boost::unit_test::precondition([](auto) { return ::geteuid() == 0; })) {
+    const TemporaryFolder folder;
+    BOOST_REQUIRE(::chown(folder.path().c_str(), 12345, 12346) == 0);
+    (void)site_secret(folder / "secret");
+    struct stat status {};
+    BOOST_REQUIRE(::stat((folder / "secret").c_str(), &status) == 0);
+    BOOST_TEST(status.st_uid == 12345u);
+    BOOST_TEST(status.st_gid == 12346u);
+}
+
+BOOST_AUTO_TEST_CASE(what_the_operator_wrote_is_the_secret_and_is_never_replaced) {
+    const TemporaryFolder folder;
+    const auto file = folder / "secret";
+    const std::string good[] = {std::string(32, 's'), std::string(64, 'a') + "\n", " " + std::string(4000, 'x') + "\r\n"};
+    for (const auto& content : good) {
+        replace_file(file, content, 0640);
+        BOOST_TEST((site_secret(file) == hash256(trim(content))));
+        BOOST_TEST((read_file(file) == content));
+    }
+    const std::string bad[] = {"", "\n", std::string(31, 's'), std::string(31, 's') + "\n\n\n", std::string(4097, 'x')};
+    for (const auto& content : bad) {
+        replace_file(file, content, 0640);
+        BOOST_CHECK_THROW((void)site_secret(file), std::runtime_error);
+        BOOST_TEST((read_file(file) == content));
+    }
+    replace_file(file, good[0], 0600);
+    std::filesystem::permissions(file, std::filesystem::perms(0602));
+    BOOST_CHECK_THROW((void)site_secret(file), std::runtime_error);
+}
+
+BOOST_AUTO_TEST_CASE(without_a_secret_memcached_is_left_out_with_one_warning) {
+    Site site;
+    const auto folder = site.folder / "is a folder";
+    std::filesystem::create_directory(folder);
+    BOOST_REQUIRE(::mkfifo((site.folder / "pipe").c_str(), 0600) == 0);
+    replace_file(site.folder / "short", "tooshort");
+    for (const auto& file : {site.folder / "nowhere" / "secret", folder, site.folder / "pipe", site.folder / "short"})
+        BOOST_TEST_CONTEXT(file) {
+            std::filesystem::remove(site.folder / "log" / "recto.log");
+            const LogSession log(log_to({.file = site.folder / "log" / "recto.log"}));
+            auto options = site.cache_options;
+            options.secret_file = file;
+            Cache cache(options, site.store);
+            for (int i = 0; i < 3; ++i) {
+                site.fill(cache, "title", [&] { return site.title(); });
+                BOOST_TEST(text(cache.find_in_memory("title", kNow)) == "old title");
+                BOOST_TEST(!in_memcached(cache, "title", kNow));
+                BOOST_TEST(!cache.stored_in_memcached("title"));
+                BOOST_TEST(!cache.set("raw", "item", 60s));
+                BOOST_TEST(!cache.get("raw"));
+            }
+            BOOST_TEST(cache.server_stats().empty());
+            BOOST_TEST(site.server.keys().empty());
+            const auto lines = read_file(site.folder / "log" / "recto.log");
+            BOOST_TEST(std::ranges::count(lines, '\n') == 1);
+            BOOST_TEST(lines.find("cache.no_secret") != std::string::npos);
+            BOOST_TEST(lines.find(file.filename().string()) != std::string::npos);
+            BOOST_TEST(lines.find("tooshort") == std::string::npos);
+        }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
 BOOST_AUTO_TEST_SUITE(states)
 
 using State = CacheLookup::State;
@@ -773,6 +927,39 @@ BOOST_AUTO_TEST_CASE(when_only_time_ran_out_an_entry_is_kept_for_a_while) {
     }
 }
 
+// A clock that ran ahead when it was made: what its times say means nothing. 2 s are what hosts may differ.
+BOOST_AUTO_TEST_CASE(an_entry_made_later_than_now_is_invalid) {
+    for (const auto ahead : {std::chrono::microseconds(2s), std::chrono::microseconds(2s) + 1us, std::chrono::microseconds(24h * 30)}) {
+        Site site;
+        site.fill_title();  // at kNow
+        const auto now = kNow - ahead;
+        const bool is_valid = ahead <= 2s;
+        const auto state = is_valid ? State::fresh : State::changed;
+        BOOST_TEST((site.cache.look_in_memory("title", now).state == state));
+        BOOST_TEST((site.cache.look_in_memcached("title", now).state == state));
+        BOOST_TEST((site.cache.look("title", now).state == state));
+        const auto entry = site.cache.look("title", kNow).entry;
+        BOOST_TEST((site.cache.judge(entry, "title", now).entry != nullptr) == is_valid);
+        BOOST_TEST(site.cache.look("title", now).may_be_shown_on_error() == is_valid);
+        // Made anew at the right time it is found again, on both levels.
+        const auto reading = site.store.fresh_reading();
+        const auto reads = reads_of(reading->epoch(), reading->synced());
+        site.cache.put({.key = "title", .bytes = "anew", .reads = reads, .ttl = 60s, .begun = now, .ended = now});
+        BOOST_TEST(text(site.cache.find_in_memory("title", now)) == "anew");
+        BOOST_TEST(text(in_memcached(site.cache, "title", now)) == "anew");
+    }
+}
+
+BOOST_AUTO_TEST_CASE(an_entry_made_later_than_now_is_not_shown_while_the_database_fails) {
+    Site site;
+    site.fill_title();
+    DatabaseShell(site.store_options.file).run("ALTER TABLE clock RENAME TO hidden");
+    BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
+    BOOST_TEST((site.cache.look("title", kNow - 2s).state == State::unverified));
+    BOOST_TEST((site.cache.look("title", kNow - 3s).state == State::changed));
+    BOOST_TEST((site.cache.look("title", kNow - 3s).entry == nullptr));
+}
+
 BOOST_AUTO_TEST_CASE(the_hard_end_ends_staleness_too) {
     Site site;
     site.fill(site.cache, "title", [&] { return note_hard_end(kNow + 70s), site.title(); });
@@ -782,16 +969,69 @@ BOOST_AUTO_TEST_CASE(the_hard_end_ends_staleness_too) {
 
 BOOST_AUTO_TEST_CASE(a_database_that_cannot_be_read_leaves_entries_unverified_for_a_while) {
     Site site;
-    site.cache_options.stale_if_error = 5s;
+    site.cache_options.stale_if_error = 100s;
     Cache cache(site.cache_options, site.store);
     site.fill(cache, "title", [&] { return site.title(); });
-    std::filesystem::rename(site.store_options.file, site.folder / "away");
-    std::filesystem::create_directory(site.store_options.file);  // no new connection, and the old ones' file is gone
-    const auto give_up = std::chrono::steady_clock::now() + 30s;
-    while (site.store.fresh_reading() && std::chrono::steady_clock::now() < give_up) std::this_thread::sleep_for(50ms);
-    if (site.store.fresh_reading()) return;  // an open file goes on being readable under another name: nothing to see here
-    BOOST_TEST((cache.look("title", kNow).state == State::unverified));
-    BOOST_TEST(!cache.find("title", kNow));
+    DatabaseShell shell(site.store_options.file);
+    shell.run("ALTER TABLE clock RENAME TO hidden");
+    BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
+    // In memory, which answers without waiting, nothing may be said of it.
+    BOOST_TEST((cache.look_in_memory("title", kNow).state == State::absent));
+    for (const auto after : {0s, 60s, 159s}) BOOST_TEST_CONTEXT(after.count()) {
+            BOOST_TEST((cache.look("title", kNow + after).state == State::unverified));
+            BOOST_TEST((cache.look_in_memcached("title", kNow + after).state == State::unverified));
+            BOOST_TEST(cache.look("title", kNow + after).may_be_shown_on_error());
+            BOOST_TEST(!cache.look("title", kNow + after).may_be_shown_meanwhile());
+            BOOST_TEST(!cache.find("title", kNow + after));
+            BOOST_TEST(!cache.judge(cache.look("title", kNow + after).entry, "title", kNow + after).entry);
+        }
+    BOOST_TEST((cache.look("title", kNow + 160s).state == State::absent));
+    site.cache_options.stale_if_error = 0s;
+    Cache strict(site.cache_options, site.store);
+    BOOST_TEST((strict.look("title", kNow).state == State::absent));
+
+    const CollectReads collected(0, 0);
+    BOOST_TEST(text(used(cache.look("title", kNow))) == "old title");
+    BOOST_TEST(!collected.reads().storable);
+    put(cache, "made from it", "value", collected.reads());
+    BOOST_TEST((cache.look("made from it", kNow).state == State::absent));
+    shell.run("ALTER TABLE hidden RENAME TO clock");
+    BOOST_TEST(eventually([&] { return site.store.fresh_reading().has_value(); }));
+}
+
+BOOST_AUTO_TEST_CASE(memcached_s_absence_does_not_win_over_an_old_entry_in_memory) {
+    Site site;
+    site.fill_title();
+    BOOST_REQUIRE((site.cache.look("title", kNow + 61s).state == State::expired));
+    site.server.kill();
+    BOOST_TEST((site.cache.look("title", kNow + 61s).state == State::expired));
+    BOOST_TEST((site.cache.look("title", kNow + 100s).state == State::kept_for_errors));
+    BOOST_TEST((site.cache.look_further("title", kNow + 100s).state == State::kept_for_errors));
+    DatabaseShell(site.store_options.file).run("ALTER TABLE clock RENAME TO hidden");
+    BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
+    for (const auto after : {0s, 61s, 100s}) {
+        const auto lookup = site.cache.look("title", kNow + after);
+        BOOST_TEST((lookup.state == State::unverified));
+        BOOST_TEST(text(lookup.entry) == "old title");
+        BOOST_TEST(lookup.in_memory);
+    }
+}
+
+// Memory has an older one than memcached, and the other way round.
+BOOST_AUTO_TEST_CASE(of_two_entries_the_better_one_is_given) {
+    Site site;
+    Cache other_process(site.cache_options, site.store);
+    const auto put_at = [&](Cache& cache, std::string bytes, TimePoint at) {
+        const auto reading = site.store.fresh_reading();
+        const auto reads = reads_of(reading->epoch(), reading->synced());
+        cache.put({.key = "key", .bytes = std::move(bytes), .reads = reads, .ttl = 60s, .begun = at, .ended = at});
+    };
+    put_at(site.cache, "old", kNow);
+    put_at(other_process, "new", kNow + 60s);
+    BOOST_TEST(text(site.cache.look("key", kNow + 61s).entry) == "new");
+    BOOST_TEST(!site.cache.look_in_memcached("key", kNow + 61s).in_memory);
+    site.server.flush();
+    BOOST_TEST(text(site.cache.look("key", kNow + 61s).entry) == "new");  // kept in memory since
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_entry_that_was_dear_is_made_early_by_few) {
