@@ -953,6 +953,7 @@ BOOST_AUTO_TEST_CASE(an_entry_made_later_than_now_is_invalid) {
 BOOST_AUTO_TEST_CASE(an_entry_made_later_than_now_is_not_shown_while_the_database_fails) {
     Site site;
     site.fill_title();
+    site.keeper.reset();
     DatabaseShell(site.store_options.file).run("ALTER TABLE clock RENAME TO hidden");
     BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
     BOOST_TEST((site.cache.look("title", kNow - 2s).state == State::unverified));
@@ -972,6 +973,7 @@ BOOST_AUTO_TEST_CASE(a_database_that_cannot_be_read_leaves_entries_unverified_fo
     site.cache_options.stale_if_error = 100s;
     Cache cache(site.cache_options, site.store);
     site.fill(cache, "title", [&] { return site.title(); });
+    site.keeper.reset();
     DatabaseShell shell(site.store_options.file);
     shell.run("ALTER TABLE clock RENAME TO hidden");
     BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
@@ -1007,6 +1009,7 @@ BOOST_AUTO_TEST_CASE(memcached_s_absence_does_not_win_over_an_old_entry_in_memor
     BOOST_TEST((site.cache.look("title", kNow + 61s).state == State::expired));
     BOOST_TEST((site.cache.look("title", kNow + 100s).state == State::kept_for_errors));
     BOOST_TEST((site.cache.look_further("title", kNow + 100s).state == State::kept_for_errors));
+    site.keeper.reset();
     DatabaseShell(site.store_options.file).run("ALTER TABLE clock RENAME TO hidden");
     BOOST_REQUIRE(eventually([&] { return !site.store.fresh_reading(); }));
     for (const auto after : {0s, 61s, 100s}) {

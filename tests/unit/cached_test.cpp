@@ -356,3 +356,30 @@ BOOST_AUTO_TEST_CASE(a_waiter_never_gets_what_is_older_than_a_write_acknowledged
     BOOST_TEST((given == nullptr || given->bytes == "eve"));
     BOOST_TEST(site.calls == 2);
 }
+
+// What is made from a result that is old or can't be verified must not be kept as if it were right.
+BOOST_AUTO_TEST_CASE(what_is_made_from_a_result_that_is_shown_on_error_is_not_stored) {
+    Site site;
+    site.cache_options.stale_while_revalidate = 0s;
+    Cache cache(site.cache_options, site.store);
+    bool fails = false;
+    int inner_calls = 0, outer_calls = 0;
+    auto inner = cached<int()>(cache, "inner", 20ms, [&] {
+        if (fails) throw DatabaseError(1, "no");
+        return ++inner_calls;
+    });
+    auto outer = cached<int()>(cache, "outer", 10min, [&] { return ++outer_calls, inner() * 10; });
+    auto around = cached<int()>(cache, "around", 10min, [&] { return outer() + 1; });
+    BOOST_TEST(inner() == 1);
+    fails = true;
+    const auto key = CachedResults(cache, {.name = "inner", .ttl = 20ms}).key({});
+    BOOST_TEST(eventually([&] { return cache.look(key, time_now()).state == CacheLookup::State::kept_for_errors; }));
+    for (int i = 1; i <= 3; ++i) {
+        BOOST_TEST(around() == 11);
+        BOOST_TEST(outer_calls == i);
+    }
+    fails = false;
+    BOOST_TEST(around() == 21);
+    BOOST_TEST(around() == 21);
+    BOOST_TEST(outer_calls == 4);
+}

@@ -168,6 +168,42 @@ BOOST_AUTO_TEST_CASE(who_goes_away_is_not_woken) {
     BOOST_TEST(woken == 0);
 }
 
+// By itself, late, or woken: in each case its place is another's.
+BOOST_AUTO_TEST_CASE(a_waiter_that_leaves_makes_room_for_the_next) {
+    Host host;
+    auto options = host.options;
+    options.max_waiting = 1;
+    Flights flights(options);
+    std::optional<Flights::Joined> first(flights.join("key", nullptr));
+    BOOST_REQUIRE(first->lead.has_value());
+    for (int i = 0; i < 5; ++i) {
+        Someone leaves, too_many;
+        BOOST_TEST(flights.join("key", &leaves.waiter).waits);
+        BOOST_TEST(!flights.join("key", &too_many.waiter).waits);
+    }
+    Someone woken, next;
+    BOOST_TEST(flights.join("key", &woken.waiter).waits);
+    first.reset();  // gives up
+    BOOST_TEST(woken.woken == 1);
+    const auto second = flights.join("key", nullptr);
+    BOOST_REQUIRE(second.lead.has_value());
+    BOOST_TEST(flights.join("key", &next.waiter).waits);
+}
+
+BOOST_AUTO_TEST_CASE(a_waiter_that_was_late_makes_room_for_the_next) {
+    Host host;
+    auto options = host.options;
+    options.max_waiting = 1;
+    options.patience = 20ms;
+    Flights flights(options);
+    const auto first = flights.join("key", nullptr);
+    for (int i = 0; i < 3; ++i) {
+        Someone late;
+        BOOST_REQUIRE(flights.join("key", &late.waiter).waits);
+        BOOST_TEST(eventually([&] { return late.woken == 1; }));
+    }
+}
+
 BOOST_AUTO_TEST_CASE(threads_compute_once_and_share) {
     Host host;
     std::atomic<int> computed = 0, shared = 0;
