@@ -356,6 +356,7 @@ std::string another_value(const Option& option) {
     if (option.allowed == kNetworkList) return "10.0.0.0/8";
     if (option.allowed == kHandlerList) return "stderr";
     if (option.allowed == kLineFormat) return "json";
+    if (option.allowed == kTimeZone) return "Europe/Berlin";
     for (const auto& word : split_list(option.allowed, '|'))
         if (option.allowed.find('|') != std::string_view::npos && word != option.initial) return word;
     return "/elsewhere";
