@@ -225,7 +225,7 @@ BOOST_AUTO_TEST_CASE(migrate_has_nothing_to_do_twice) {
     const TemporaryFolder folder;
     const auto data = folder.path().string();
     const Ini ini("[site]\ndata = " + data + "/data\n[server]\nruntime_dir = " + data + "/run\n");
-    BOOST_TEST(done(ini.run("migrate")) == "applied 1 initial\n");
+    BOOST_TEST(done(ini.run("migrate")) == "applied 1 initial\napplied 2 schema_version\napplied 3 import_source\n");
     BOOST_TEST(done(ini.run("migrate")) == "nothing to do\n");
 }
 
@@ -380,7 +380,8 @@ BOOST_AUTO_TEST_CASE(again_changes_nothing_and_what_was_edited_since_is_left_unl
 BOOST_AUTO_TEST_CASE(the_report_says_what_came_in_as_a_draft_and_ends_with_counts_by_reason) {
     const auto folder = service().folder() / "held-back";
     write_post(folder, "2026-01-01-no", {.title = "No", .authors = {"Ines"}, .date = "", .more = "published: no\n"});
-    write_post(folder, "2026-01-02-word", {.title = "Word", .authors = {"Ines"}, .date = "", .more = "status: \"a\\x1b]0;b\\x07\"\nhero: x\n"});
+    write_post(folder, "2026-01-02-word",
+               {.title = "Word", .authors = {"Ines"}, .date = "", .more = "status: \"a\\x1b]0;b\\x07\"\nhero: x\n"});
     write_post(folder / "_drafts", "place", {.title = "Place", .authors = {"Ines"}, .date = ""});
     replace_file(folder / "2026-01-03-bad.md", "---\ntitle: x\ndate: \"\\e]0;x\\a\"\n---\n");
     for (const auto* flag : {"--dry-run", "--force"}) BOOST_TEST_CONTEXT(flag) {
@@ -388,12 +389,12 @@ BOOST_AUTO_TEST_CASE(the_report_says_what_came_in_as_a_draft_and_ends_with_count
             BOOST_TEST(result.status == kFailed);
             BOOST_TEST(has(result.output, "added 3, updated 0, unchanged 0, left 0, not read 1\n"), result.output);
             BOOST_TEST(result.output.starts_with("dry run, nothing is written: ") == (std::string_view(flag) == "--dry-run"));
-            for (const auto* line :
-                 {"2026-01-01-no.md: a draft: the file says that it isn't public: published: no\n",
-                  "2026-01-02-word.md: a draft: its status isn't understood: status: a\\x1b]0;b\\x07\n",
-                  "_drafts/place.md: a draft: it is in a place for what isn't public: _drafts/\n",
-                  "key without a meaning here, kept: hero (files: 1, such as 2026-01-02-word.md)\n",
-                  "files, a draft: its status isn't understood: 1\n", "files, not taken in: expected a date such as 2015-03-17 or 2015-03-17 14:00:00 -0400: 1\n"})
+            for (const auto* line : {"2026-01-01-no.md: a draft: the file says that it isn't public: published: no\n",
+                                     "2026-01-02-word.md: a draft: its status isn't understood: status: a\\x1b]0;b\\x07\n",
+                                     "_drafts/place.md: a draft: it is in a place for what isn't public: _drafts/\n",
+                                     "key without a meaning here, kept: hero (files: 1, such as 2026-01-02-word.md)\n",
+                                     "files, a draft: its status isn't understood: 1\n",
+                                     "files, not taken in: expected a date such as 2015-03-17 or 2015-03-17 14:00:00 -0400: 1\n"})
                 BOOST_TEST(has(result.errors, line), result.errors);
             BOOST_TEST(result.errors.find_first_of("\x1b\x07") == std::string::npos);
         }
@@ -420,7 +421,8 @@ BOOST_AUTO_TEST_CASE(a_folder_that_cannot_be_read_is_said_with_the_user_and_why)
     fs::permissions(folder, fs::perms::others_exec | fs::perms::others_read, fs::perm_options::add);
     fs::create_directories(folder / "data");
     BOOST_REQUIRE(::chown((folder / "data").c_str(), 65534, 65534) == 0);
-    replace_file(ini.file, "[site]\ndata = " + (folder / "data").string() + "\n[server]\nruntime_dir = " + (folder / "data/run").string() + "\n");
+    replace_file(ini.file,
+                 "[site]\ndata = " + (folder / "data").string() + "\n[server]\nruntime_dir = " + (folder / "data/run").string() + "\n");
     fs::create_directories(folder / "closed/posts");
     fs::permissions(folder / "closed", fs::perms::owner_all);
     const auto recto = [&](const std::vector<std::string>& arguments) {

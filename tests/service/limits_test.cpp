@@ -284,13 +284,13 @@ BOOST_AUTO_TEST_CASE(a_table_that_takes_more_than_half_of_the_room_is_a_mistake_
     const Service service({.workers = 1, .ini = {}});
     const char* const build = std::getenv("BUILD");
     const auto recto = std::string(build == nullptr ? "build" : build) + "/recto";
-    const auto check = [&](const std::string& setting) {
-        return run_command({recto, "--config", (service.folder() / "recto.ini").string(), "check"}, {}, {setting});
+    const auto check = [&](const std::vector<std::string>& settings) {
+        return run_command({recto, "--config", (service.folder() / "recto.ini").string(), "check"}, {}, settings);
     };
-    BOOST_TEST(check("RECTO_THROTTLE__ANON=1/day").status == 0);
-    const auto refused = check("RECTO_THROTTLE__ANON=16000000/day");  // 5,120 of 64 MB
+    BOOST_TEST(check({"RECTO_THROTTLE__ANON=1/day"}).status == 0);
+    const auto refused = check({"RECTO_THROTTLE__USER=65000/day", "RECTO_THROTTLE__USERS=16777216"});  // 130 KB each
     BOOST_TEST(refused.status == 78);
-    BOOST_TEST(refused.errors.find("the table of [throttle] takes 3") != std::string::npos, refused.errors);
+    BOOST_TEST(refused.errors.find("the table of [throttle] takes 2") != std::string::npos, refused.errors);
     BOOST_TEST(refused.errors.find(" MB that are free for it in " + (service.folder() / "run").string()) != std::string::npos,
                refused.errors);
     BOOST_TEST(refused.output.find("is good") == std::string::npos);

@@ -332,29 +332,29 @@ BOOST_AUTO_TEST_CASE(a_log_that_cannot_be_opened_at_the_start_goes_to_standard_e
     write_text(folder / "file", "x");
     fs::create_directory(folder / "folder");
     for (const auto& path : {folder / "file" / "recto.log", folder / "folder"}) BOOST_TEST_CONTEXT(path) {
-        const auto errors = folder / "errors";
-        fs::remove(errors);
-        BOOST_REQUIRE(exit_status(in_child([&] {
-                          const ErrorOutput redirected(errors);
-                          const LogSession session(log_to({.file = path}));
-                          log_event("shown");
-                          fs::remove_all(folder / "file");
-                          fs::remove_all(folder / "folder");
-                          std::this_thread::sleep_for(150ms);
-                          log_event("written");
-                      })) == 0);
-        const auto shown = read_file(errors);
-        BOOST_TEST(shown.find("recto: log " + path.string() + ": ") != std::string::npos, shown);
-        BOOST_TEST(shown.find(R"({"ev":"shown")") != std::string::npos, shown);
-        BOOST_TEST(shown.find(R"({"ev":"written")") == std::string::npos, shown);
-        const auto events = events_of(path);
-        BOOST_REQUIRE(events.size() == 2u);
-        BOOST_TEST(events[0].at("ev").as_string() == "log.gap");
-        BOOST_TEST(events[0].at("data").at("lost").as_int64() == 1);
-        BOOST_TEST(events[1].at("ev").as_string() == "written");
-        fs::remove_all(folder / "folder");
-        fs::create_directory(folder / "folder");
-    }
+            const auto errors = folder / "errors";
+            fs::remove(errors);
+            BOOST_REQUIRE(exit_status(in_child([&] {
+                              const ErrorOutput redirected(errors);
+                              const LogSession session(log_to({.file = path}));
+                              log_event("shown");
+                              fs::remove_all(folder / "file");
+                              fs::remove_all(folder / "folder");
+                              std::this_thread::sleep_for(150ms);
+                              log_event("written");
+                          })) == 0);
+            const auto shown = read_file(errors);
+            BOOST_TEST(shown.find("recto: log " + path.string() + ": ") != std::string::npos, shown);
+            BOOST_TEST(shown.find(R"({"ev":"shown")") != std::string::npos, shown);
+            BOOST_TEST(shown.find(R"({"ev":"written")") == std::string::npos, shown);
+            const auto events = events_of(path);
+            BOOST_REQUIRE(events.size() == 2u);
+            BOOST_TEST(events[0].at("ev").as_string() == "log.gap");
+            BOOST_TEST(events[0].at("data").at("lost").as_int64() == 1);
+            BOOST_TEST(events[1].at("ev").as_string() == "written");
+            fs::remove_all(folder / "folder");
+            fs::create_directory(folder / "folder");
+        }
     const LogSession possible(log_to({.file = folder / "a" / "b" / "recto.log"}));
     BOOST_TEST((fs::status(folder / "a" / "b").permissions() == static_cast<fs::perms>(0750)));
 }
@@ -659,9 +659,12 @@ BOOST_AUTO_TEST_CASE(a_full_disk_costs_exactly_the_lines_that_the_gap_tells) {
     const auto gap = std::ranges::find(kinds, "gap");
     BOOST_TEST(std::ranges::count(kinds.begin(), gap, "after") == 0);
 
-    const auto complaints = lines_of(read_file(folder / "stderr"));
-    BOOST_REQUIRE(complaints.size() == 1u);
-    BOOST_TEST(complaints[0].find(file.string()) != std::string::npos);
+    // Standard error has the reason once and the lost lines, here up to the same limit: it is a file too.
+    const auto shown = lines_of(read_file(folder / "stderr"));
+    const auto is_reason = [&](const std::string& line) { return line.find(file.string()) != std::string::npos; };
+    BOOST_TEST(std::ranges::count_if(shown, is_reason) == 1);
+    BOOST_TEST(shown.size() > 100u);
+    BOOST_TEST(std::ranges::count_if(shown, [](const auto& line) { return !event_of(line).is_null(); }) >= std::ssize(shown) - 2);
 }
 
 // G4. What happens to the file, and what undoes it where it doesn't heal by itself.
