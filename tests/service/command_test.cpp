@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "tests/support/blogs.hpp"
+#include "tests/support/fake_memcached.hpp"
 #include "tests/support/post_files.hpp"
 #include "tests/support/service.hpp"
 #include "util/text.hpp"
@@ -26,6 +27,13 @@ Service& service() {
 
 CommandResult recto_command(const std::vector<std::string>& arguments, const std::string& input = {}) {
     return service().recto(arguments, input);
+}
+
+CommandResult recto_with(const std::string& variable, std::vector<std::string> arguments) {
+    const char* const build = std::getenv("BUILD");
+    arguments.insert(arguments.begin(),
+                     {std::string(build == nullptr ? "build" : build) + "/recto", "--config", service().folder() / "recto.ini"});
+    return run_command(arguments, {}, {variable});
 }
 
 std::string output_of(const std::vector<std::string>& arguments, const std::string& input = {}) {
@@ -482,10 +490,65 @@ BOOST_AUTO_TEST_CASE(raw_items_are_set_got_and_deleted) {
     BOOST_TEST(output_of({"cache", "get", odd}) == "its value\n");
 }
 
+BOOST_AUTO_TEST_CASE(a_raw_item_s_time_to_live_is_the_third_word_or_an_option) {
+    const auto seconds_left = [](const std::vector<std::string>& words) {
+        service().memcached().flush();
+        std::vector<std::string> command{"cache", "set", "hello", "World"};
+        command.insert(command.end(), words.begin(), words.end());
+        BOOST_TEST(output_of(command) == "");
+        BOOST_TEST(output_of({"cache", "get", "hello"}) == "World\n");
+        for (const auto& key : service().memcached().keys())
+            if (const auto raw = key.find("raw%3A"); raw != std::string::npos)
+                return std::stoi(service().memcached().ask("mg recto:raw:" + key.substr(raw + 6) + " t\r\n").substr(4));
+        return -1;
+    };
+    const std::pair<std::vector<std::string>, int> cases[] = {
+        {{}, 600}, {{"900"}, 900}, {{"15min"}, 900}, {{"7d"}, 7 * 24 * 3600}, {{"--ttl", "900"}, 900}, {{"--ttl", "1h"}, 3600}};
+    for (const auto& [words, seconds] : cases) BOOST_TEST_CONTEXT(seconds) {
+            const int left = seconds_left(words);
+            BOOST_TEST(left <= seconds);
+            BOOST_TEST(left > seconds - 60);
+        }
+    for (const auto* wrong : {"0", "soon", "-5", "99999999999999999999", ""})
+        BOOST_TEST_CONTEXT(wrong) BOOST_TEST(recto_command({"cache", "set", "hello", "World", "--ttl", wrong}).status == kFailed);
+    check_refused({"cache", "set", "hello", "World", "soon"}, kFailed, "TTL soon: expected a duration such as");
+    BOOST_TEST(recto_command({"cache", "set", "hello", "World", "5", "--ttl", "5"}).status == kUsage);
+}
+
 BOOST_AUTO_TEST_CASE(stats_prints_the_clock_and_the_servers) {
     const auto stats = output_of({"cache", "stats"});
     for (const auto* word : {"epoch", "synced", "memcached.sock"}) BOOST_TEST(has(stats, word), word);
     BOOST_TEST((split_list(row(stats, "unix:"), ' ').at(1) == "reachable" && split_list(row(stats, "unix:"), ' ').at(2) == "yes"));
+    const auto lines_of_servers = [](const std::string& text) {
+        const auto lines = split_list(text, '\n');
+        return std::ranges::count_if(lines, [](const auto& line) { return line.starts_with("unix:"); });
+    };
+    BOOST_TEST(lines_of_servers(stats) == 1);
+    for (const auto* word : {"memcached 1.", " items, ", " of 64 MB, ", "% of gets found, ", " evicted)"})
+        BOOST_TEST(has(stats, word), word);
+    const auto all = output_of({"cache", "stats", "--all"});
+    BOOST_TEST(lines_of_servers(all) > 50);
+    BOOST_TEST(has(all, "get_hits"));
+    BOOST_TEST(!has(stats, "get_hits"));
+}
+
+// The commands go through the workers' code: what is no memcached neither ends nor holds them.
+BOOST_AUTO_TEST_CASE(a_server_that_is_no_memcached_is_one_that_is_down) {
+    for (const auto* word : {"220 mail ESMTP\r\n", "END\r\n", "VERSION\r\n", "VALUE x 0 18446744073709551615\r\n"})
+        BOOST_TEST_CONTEXT(word) {
+            const FakeMemcached server(service().folder() / "fake", [&](std::string_view) { return FakeMemcached::Reply{.bytes = word}; });
+            const auto refused = [&](const std::vector<std::string>& words) {
+                const auto result = recto_with("RECTO_CACHE__SERVERS=" + server.address(), words);
+                BOOST_TEST(result.status == kFailed);
+                BOOST_TEST(has(result.errors, "memcached"));
+            };
+            if (std::string_view(word) != "END\r\n") refused({"cache", "get", "key"});
+            refused({"cache", "set", "key", "value"});
+            refused({"cache", "delete", "key"});
+            const auto stats = recto_with("RECTO_CACHE__SERVERS=" + server.address(), {"cache", "stats"});
+            BOOST_TEST(stats.status == 0);
+            BOOST_TEST((split_list(row(stats.output, "unix:"), ' ').at(2) == "no"));
+        }
 }
 
 // A view's answer, and how it came.
