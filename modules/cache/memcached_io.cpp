@@ -18,6 +18,10 @@ using SteadyClock = std::chrono::steady_clock;
 
 thread_local MemcachedIo* current_io = nullptr;
 
+// Of the last operation. Memory for a large reply would come from the kernel each time, page by page.
+constexpr std::size_t kKept = 1 << 20;
+thread_local std::string kept_buffer;
+
 int wait_for(pollfd* fds, nfds_t count, int milliseconds) {
     const timespec time{milliseconds / 1000, milliseconds % 1000 * 1'000'000L};
     return ::ppoll(fds, count, milliseconds < 0 ? nullptr : &time, nullptr);
@@ -29,7 +33,10 @@ bool would_block() { return errno == EAGAIN || errno == EINTR; }
 
 MemcachedIo::MemcachedIo(Deadline deadline) : deadline_(deadline), outer_(std::exchange(current_io, this)) {}
 MemcachedIo::MemcachedIo(ForClosing) : deadline_(), is_closing_(true), outer_(std::exchange(current_io, this)) {}
-MemcachedIo::~MemcachedIo() { current_io = outer_; }
+MemcachedIo::~MemcachedIo() {
+    current_io = outer_;
+    if (!buffer_.empty() && buffer_.size() <= kKept) kept_buffer = std::move(buffer_);
+}
 MemcachedIo* MemcachedIo::current() { return current_io; }
 
 const char* MemcachedIo::fault() const { return fault_ == nullptr && request_ ? kUnread : fault_; }
@@ -64,6 +71,7 @@ bool MemcachedIo::begin_request(int fd, std::string_view sent) {
     if (got > 0) return fail(kWrong);
     if (got == 0 || !would_block()) return fail(kClosed);
     request_ = MemcachedRequest::parse(sent);
+    if (buffer_.empty()) buffer_ = std::exchange(kept_buffer, {});
     received_ = taken_ = 0;
     return true;
 }

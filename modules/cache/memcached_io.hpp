@@ -16,7 +16,8 @@
 // Errors:   none: fault() says what was wrong, for the log.
 // Threads:  one object a thread at a time; it counts for what its thread does while it exists.
 // Limits:   one connection at a time, and one request that awaits its reply. Nothing else may use a socket meanwhile on this thread, so
-//           names of hosts are looked up before. A reply is held twice for a moment, here and in libmemcached.
+//           names of hosts are looked up before. A reply is held twice for a moment, here and in libmemcached. Each thread keeps the
+//           memory of its largest reply of at most 1 MiB.
 // Source:   libmemcached 1.1.4, src/libmemcached/io.cc; ld.so(8) on the order in which a symbol is looked up.
 #pragma once
 

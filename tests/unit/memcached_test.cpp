@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -196,6 +197,28 @@ BOOST_AUTO_TEST_CASE(a_server_that_stops_and_goes_never_gives_the_value_of_anoth
     ending = true;
     for (auto& thread : threads) thread.join();
     BOOST_TEST(wrong == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_large_value_does_not_get_new_memory_from_the_kernel_each_time) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+    BOOST_TEST_MESSAGE("a sanitizer's memory is new each time");
+    return;
+#endif
+    const TemporaryFolder folder;
+    const MemcachedServer server(folder / "m");
+    Memcached memcached({server.address()}, kPatient);
+    const std::string value(400'000, 'v');
+    const auto get = [&] { BOOST_REQUIRE((text(memcached.get("key")) == value)); };
+    const auto page_faults = [] {
+        rusage usage{};
+        ::getrusage(RUSAGE_THREAD, &usage);
+        return usage.ru_minflt;
+    };
+    BOOST_REQUIRE(memcached.set("key", value, 60s));
+    for (int i = 0; i < 10; ++i) get();
+    const auto before = page_faults();
+    for (int i = 0; i < 100; ++i) get();
+    BOOST_TEST(page_faults() - before < 100 * 20);  // of its 98 pages
 }
 
 BOOST_AUTO_TEST_CASE(what_is_too_large_is_refused_and_the_server_stays_up) {
