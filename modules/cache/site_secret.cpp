@@ -8,6 +8,7 @@
 #include <optional>
 #include <stdexcept>
 
+#include "log/log.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
@@ -21,11 +22,18 @@ std::runtime_error unusable(const std::filesystem::path& file, const char* why) 
     return std::runtime_error("secret file " + file.string() + ' ' + why);
 }
 
+// Its folder may keep others out, which the mode doesn't tell: so it is used.
+void warn_of_readers(const std::filesystem::path& file) {
+    log_event("cache.secret_readable", {{"file", file.string()}, {"error", "may be read by all, expected 0600 or 0640"}}, "recto.cache",
+              Level::warning);
+}
+
 void check(int fd, const std::filesystem::path& file) {
     struct stat found {};
     if (::fstat(fd, &found) != 0) throw io_error("cannot look at", file);
     if (!S_ISREG(found.st_mode)) throw unusable(file, "is no file");
     if ((found.st_mode & S_IWOTH) != 0) throw unusable(file, "may be written by all");
+    if ((found.st_mode & S_IROTH) != 0) warn_of_readers(file);
 }
 
 // nullopt: there is no such file. Not opened with O_NONBLOCK, a pipe of the name would hold us.

@@ -5,8 +5,8 @@
 //
 // Errors:   std::runtime_error that names the path and what is wrong with it; never a byte of the content.
 // Threads:  safe to call from any thread and any process.
-// Limits:   32 to 4096 bytes besides blanks at the ends; a file that others than its owner and group may write is refused. One that is
-//           there and wrong is never replaced.
+// Limits:   32 to 4096 bytes besides blanks at the ends; a file that others than its owner and group may write is refused. One that
+//           they may read is used, with a warning each time (`cache.secret_readable`). One that is there and wrong is never replaced.
 #pragma once
 
 #include <filesystem>

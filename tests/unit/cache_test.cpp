@@ -865,12 +865,33 @@ BOOST_AUTO_TEST_CASE(what_the_operator_wrote_is_the_secret_and_is_never_replaced
     BOOST_CHECK_THROW((void)site_secret(file), std::runtime_error);
 }
 
+BOOST_AUTO_TEST_CASE(a_secret_that_all_may_read_is_used_with_a_warning) {
+    const TemporaryFolder folder;
+    const std::string secret(32, 's');
+    for (const auto mode : {0600, 0640, 0644, 0604, 0404}) BOOST_TEST_CONTEXT(std::oct << mode) {
+            std::filesystem::remove(folder / "recto.log");
+            const auto file = folder / "secret";
+            replace_file(file, secret);
+            std::filesystem::permissions(file, std::filesystem::perms(mode));
+            {
+                const LogSession log(log_to({.file = folder / "recto.log"}));
+                BOOST_TEST((site_secret(file) == hash256(secret)));
+            }
+            const auto lines = read_file(folder / "recto.log");
+            const bool is_open = (mode & 04) != 0;
+            BOOST_TEST(std::ranges::count(lines, '\n') == is_open);
+            BOOST_TEST((lines.find("cache.secret_readable") != std::string::npos) == is_open);
+            BOOST_TEST((lines.find(file.string()) != std::string::npos) == is_open);
+            BOOST_TEST(lines.find(secret) == std::string::npos);
+        }
+}
+
 BOOST_AUTO_TEST_CASE(without_a_secret_memcached_is_left_out_with_one_warning) {
     Site site;
     const auto folder = site.folder / "is a folder";
     std::filesystem::create_directory(folder);
     BOOST_REQUIRE(::mkfifo((site.folder / "pipe").c_str(), 0600) == 0);
-    replace_file(site.folder / "short", "tooshort");
+    replace_file(site.folder / "short", "tooshort", 0600);
     for (const auto& file : {site.folder / "nowhere" / "secret", folder, site.folder / "pipe", site.folder / "short"})
         BOOST_TEST_CONTEXT(file) {
             std::filesystem::remove(site.folder / "log" / "recto.log");
@@ -1020,21 +1041,37 @@ BOOST_AUTO_TEST_CASE(memcached_s_absence_does_not_win_over_an_old_entry_in_memor
     }
 }
 
+Cache::Computed put_of(Site& site, std::string bytes, TimePoint at) {
+    const auto reading = site.store.fresh_reading();
+    const auto reads = reads_of(reading->epoch(), reading->synced());
+    return {.key = "key", .bytes = std::move(bytes), .reads = reads, .ttl = 60s, .begun = at, .ended = at};
+}
+
 // Memory has an older one than memcached, and the other way round.
 BOOST_AUTO_TEST_CASE(of_two_entries_the_better_one_is_given) {
     Site site;
     Cache other_process(site.cache_options, site.store);
-    const auto put_at = [&](Cache& cache, std::string bytes, TimePoint at) {
-        const auto reading = site.store.fresh_reading();
-        const auto reads = reads_of(reading->epoch(), reading->synced());
-        cache.put({.key = "key", .bytes = std::move(bytes), .reads = reads, .ttl = 60s, .begun = at, .ended = at});
-    };
-    put_at(site.cache, "old", kNow);
-    put_at(other_process, "new", kNow + 60s);
+    site.cache.put(put_of(site, "old", kNow));
+    other_process.put(put_of(site, "new", kNow + 60s));
     BOOST_TEST(text(site.cache.look("key", kNow + 61s).entry) == "new");
     BOOST_TEST(!site.cache.look_in_memcached("key", kNow + 61s).in_memory);
     site.server.flush();
     BOOST_TEST(text(site.cache.look("key", kNow + 61s).entry) == "new");  // kept in memory since
+}
+
+// Another process has made it anew since.
+BOOST_AUTO_TEST_CASE(of_two_entries_in_the_same_state_memcached_s_is_given) {
+    Site site;
+    Cache other_process(site.cache_options, site.store);
+    const std::pair<std::chrono::seconds, State> cases[] = {{75s, State::expired}, {200s, State::kept_for_errors}};
+    for (const auto& [after, state] : cases) BOOST_TEST_CONTEXT(after.count()) {
+            site.cache.put(put_of(site, "old", kNow));
+            other_process.put(put_of(site, "new", kNow + 10s));
+            BOOST_TEST((site.cache.look_in_memory("key", kNow + after).state == state));
+            const auto lookup = site.cache.look_further("key", kNow + after);
+            BOOST_TEST((lookup.state == state));
+            BOOST_TEST(text(lookup.entry) == "new");
+        }
 }
 
 BOOST_AUTO_TEST_CASE(a_hot_entry_that_was_dear_is_made_early_by_few) {
