@@ -39,18 +39,16 @@ public:
         const ContextScope scope(context_);
         if (!request_.repeated_header.empty()) return finished(repeated_header(request_.repeated_header));
         if (route_ == nullptr) return finished(not_found());
-        if (request_.header("authorization"))
-            if (auto refused = throttle_.refusal_of_guesses(request_.address)) return finished(std::move(refused));
-        auto answer = authenticate_from_memory() ? throttle_then_memory() : std::nullopt;
+        auto answer = authenticate_and_throttle_at_once();
         if (!answer) context_.times.enter(Phase::wait);  // for a thread of the pool
         return finished(std::move(answer));
     }
 
     std::optional<Response> to_the_end(const Wake& wake) override {
         const ContextScope scope(context_);
-        context_.times.enter(authenticated_ ? Phase::cache : Phase::auth);
+        context_.times.enter(throttled_ ? Phase::cache : authenticated_ ? Phase::throttle : Phase::auth);
         try {
-            auto answer = authenticated_ ? std::nullopt : authenticate_then_throttle();
+            auto answer = throttled_ ? std::nullopt : authenticated_ ? throttle_then_memory() : authenticate_then_throttle();
             if (!answer) answer = view_answer(wake);
             return answer ? finished(std::move(answer)) : std::nullopt;
         } catch (const DatabaseError& problem) {
@@ -83,6 +81,19 @@ private:
         return {};
     }
 
+    // nullopt also if that isn't known here, or needs a lock that another thread holds.
+    std::optional<Response> authenticate_and_throttle_at_once() {
+        if (request_.header("authorization")) {
+            auto guesses = throttle_.refusal_of_guesses_at_once(request_.address);
+            if (!guesses.is_decided || guesses.refusal) return std::move(guesses.refusal);
+        }
+        if (!authenticate_from_memory()) return {};
+        context_.times.enter(Phase::throttle);
+        auto decision = throttle_.refusal_at_once(route_->limits, {context_.user_id, request_.address}, quotas_);
+        if (!decision.is_decided || decision.refusal) return std::move(decision.refusal);
+        return memory_after_throttle();
+    }
+
     // Without credentials, or with a token whose user is known here. Whatever else there is to say about a token can wait for the pool.
     bool authenticate_from_memory() {
         const auto authorization = request_.header("authorization");
@@ -97,11 +108,11 @@ private:
     }
 
     std::optional<Response> authenticate_then_throttle() {
+        // Again: while it waited for a thread others of the same address may have been wrong.
+        if (auto refused = throttle_.refusal_of_guesses(request_.address)) return refused;
         const auto token = Auth::token_of(*request_.header("authorization"));
         if (!token) return wrong_token(token.error());
         if (*token) {
-            // Again: while it waited for a thread others of the same address may have been wrong.
-            if (auto refused = throttle_.refusal_of_guesses(request_.address)) return refused;
             const auto user = site_.auth.user_of(**token);
             if (!user) return wrong_token(user.error());
             context_.user_id = *user;
@@ -118,6 +129,11 @@ private:
     std::optional<Response> throttle_then_memory() {
         context_.times.enter(Phase::throttle);
         if (auto refused = throttle_.refusal(route_->limits, {context_.user_id, request_.address}, quotas_)) return refused;
+        return memory_after_throttle();
+    }
+
+    std::optional<Response> memory_after_throttle() {
+        throttled_ = true;
         context_.times.enter(Phase::cache);
         if (auto answer = method_answer()) return answer;
         event_level_ = route_->log;
@@ -329,6 +345,7 @@ private:
     const Route* route_;  // null: no view has the path
     RequestContext context_;
     bool authenticated_ = false;
+    bool throttled_ = false;
     std::vector<Throttle::Quota> quotas_;  // for the client to see
     std::optional<ViewRequest> view_request_;
     std::string key_;

@@ -50,13 +50,21 @@ ViewThrottle::Limits ViewThrottle::limits_of(const ViewPolicy& policy) const {
 }
 
 std::optional<Response> ViewThrottle::refusal(const Limits& limits, const Client& client, std::vector<Throttle::Quota>& quotas) const {
+    return decision(limits, client, quotas, true).refusal;
+}
+
+ViewThrottle::AtOnce ViewThrottle::refusal_at_once(const Limits& limits, const Client& client, std::vector<Throttle::Quota>& quotas) const {
+    return decision(limits, client, quotas, false);
+}
+
+ViewThrottle::AtOnce ViewThrottle::decision(const Limits& limits, const Client& client, std::vector<Throttle::Quota>& quotas,
+                                            bool may_wait) const {
     if (limits.scopes.empty() || is_local(client.address) || exempt_.covers(client)) return {};
     const bool is_told = told_ == Told::all || (told_ == Told::users && client.user_id);
-    auto verdict = throttle_.check(limits.scopes, client, {.cost = limits.cost, .tell_quotas = is_told});
-    if (verdict.outcome != Throttle::Outcome::accepted) {
-        warn_of_shared_address(client);
-        return answer_to(verdict);
-    }
+    auto verdict = throttle_.check(limits.scopes, client, {.cost = limits.cost, .tell_quotas = is_told, .may_wait = may_wait});
+    if (verdict.outcome == Throttle::Outcome::busy) return {.is_decided = false, .refusal = {}};
+    if (verdict.outcome == Throttle::Outcome::refused) warn_of_shared_address(client);
+    if (verdict.outcome != Throttle::Outcome::accepted) return {.refusal = answer_to(verdict)};
     quotas = std::move(verdict.quotas);
     return {};
 }
@@ -71,9 +79,19 @@ void ViewThrottle::warn_of_shared_address(const Client& client) const {
 }
 
 std::optional<Response> ViewThrottle::refusal_of_guesses(std::string_view address) const {
+    return decision_on_guesses(address, true).refusal;
+}
+
+ViewThrottle::AtOnce ViewThrottle::refusal_of_guesses_at_once(std::string_view address) const {
+    return decision_on_guesses(address, false);
+}
+
+ViewThrottle::AtOnce ViewThrottle::decision_on_guesses(std::string_view address, bool may_wait) const {
     const Client client{.user_id = {}, .address = address};
     if (is_local(address) || exempt_.covers(client)) return {};
-    return answer_to(throttle_.look(wrong_tokens_, client));
+    const auto verdict = throttle_.look(wrong_tokens_, client, may_wait);
+    if (verdict.outcome == Throttle::Outcome::busy) return {.is_decided = false, .refusal = {}};
+    return {.refusal = answer_to(verdict)};
 }
 
 std::optional<Response> ViewThrottle::refusal_after_wrong_token(std::string_view address) const {
@@ -86,10 +104,23 @@ std::optional<Response> ViewThrottle::refusal_after_wrong_token(std::string_view
 
 std::optional<Response> ViewThrottle::answer_to(const Throttle::Verdict& verdict) const {
     if (verdict.outcome == Throttle::Outcome::accepted) return {};
-    if (verdict.outcome == Throttle::Outcome::stalled) return unavailable(1s);
+    if (verdict.outcome != Throttle::Outcome::refused) return not_to_be_had(verdict.outcome);
     auto response = throttled(verdict.retry_after);
     set_fields(response, verdict.quotas);
     return response;
+}
+
+// One line each ten seconds while it lasts; `recto throttle show` counts them all.
+Response ViewThrottle::not_to_be_had(Throttle::Outcome outcome) const {
+    const auto now = std::chrono::steady_clock::now();
+    auto last = told_of_locks_.load();
+    if ((last == decltype(last)() || now - last >= 10s) && told_of_locks_.compare_exchange_strong(last, now))
+        log_message(Level::error,
+                    outcome == Throttle::Outcome::stalled
+                        ? "answered 503: a stopped process holds a lock of the throttle's table"
+                        : "answered 503: for 200 ms processes that run held a lock of the throttle's table, or it was being replaced",
+                    "recto.throttle");
+    return unavailable(1s);
 }
 
 void ViewThrottle::tell(Response& response, const std::vector<Throttle::Quota>& quotas, bool is_authenticated) const {

@@ -103,7 +103,8 @@ void print_counters(const Throttle& throttle) {
                                                          {"would be refused (dry run)", counters.would_refuse},
                                                          {"live requests forgotten", counters.evicted_live_requests},
                                                          {"locks recovered", counters.recovered_locks},
-                                                         {"stalls", counters.stalls}};
+                                                         {"stalls", counters.stalls},
+                                                         {"late locks", counters.late_locks}};
     print_line("");
     for (const auto& [what, count] : all) print_counter(what, std::to_string(count));
     for (const bool users : {false, true}) {

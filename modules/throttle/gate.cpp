@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMagic = 0x3145'5441'4754'4352;  // RCTGATE1, little-endian
+constexpr std::uint64_t kMagic = 0x3245'5441'4754'4352;  // RCTGATE2, little-endian
 constexpr std::size_t kDoors = 64;
 constexpr std::size_t kProcesses = 256;
 
@@ -43,17 +43,20 @@ struct Layout {
 // A death inside leaves nothing half done: who enters is counted with one store.
 class Held {
 public:
-    explicit Held(RobustMutex& mutex) : mutex_(mutex), locked_(mutex.lock() != RobustMutex::Locked::stalled) {}
+    Held(RobustMutex& mutex, const Heartbeat& own) : mutex_(mutex), locked_(mutex.lock(own)) {}
     ~Held() {
-        if (locked_) mutex_.unlock();
+        if (*this) mutex_.unlock();
     }
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;
-    explicit operator bool() const { return locked_; }
+    explicit operator bool() const { return locked_ == RobustMutex::Locked::yes || locked_ == RobustMutex::Locked::recovered; }
+    void require(const fs::path& file) const {
+        if (!*this) throw std::runtime_error(std::string("gate: ") + reason_of(locked_) + " the lock of " + file.string());
+    }
 
 private:
     RobustMutex& mutex_;
-    bool locked_;
+    RobustMutex::Locked locked_;
 };
 
 fs::path gate_path(const fs::path& folder) { return folder / "gate"; }
@@ -83,27 +86,29 @@ struct flock line_lock(std::size_t line, short type) {
 class Gate::Memory {
 public:
     explicit Memory(const fs::path& folder)
-        : layout_(*std::launder(reinterpret_cast<Layout*>(keep_mapped(attach_or_create(folder)).data()))),
+        : path_(gate_path(folder)),
+          heartbeat_(Heartbeat::of(folder)),
+          layout_(*std::launder(reinterpret_cast<Layout*>(keep_mapped(attach_or_create(folder)).data()))),
           claims_(::open((folder / "gate.lines").c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {
         if (!claims_) throw io_error("cannot open", folder / "gate.lines");
-        const Held held(layout_.mutex);
-        if (!held) throw std::runtime_error("gate: a stopped process holds the lock of " + gate_path(folder).string());
+        const Held held(layout_.mutex, *heartbeat_);
+        held.require(path_);
         line_ = claim();
         layout_.lines[line_] = {};
     }
 
     Door door(std::string_view name) {
-        const Held held(layout_.mutex);
+        const Held held(layout_.mutex, *heartbeat_);
+        held.require(path_);
         const auto is_it = [&](const Name& one) { return one.view() == name || one.view().empty(); };
         const auto found = std::ranges::find_if(layout_.names, is_it);
-        if (!held || found == layout_.names.end() || name.size() >= sizeof(Name))
-            throw std::runtime_error("gate: no door for " + std::string(name));
+        if (found == layout_.names.end() || name.size() >= sizeof(Name)) throw std::runtime_error("gate: no door for " + std::string(name));
         std::ranges::copy(name, found->text.begin());
         return static_cast<Door>(found - layout_.names.begin());
     }
 
     std::optional<Pass> enter(Door door, std::uint32_t limit) {
-        const Held held(layout_.mutex);
+        const Held held(layout_.mutex, *heartbeat_);
         if (!held) return {};
         if (inside(door) >= limit) forget_the_dead();
         if (inside(door) >= limit) return {};
@@ -142,6 +147,8 @@ private:
         return ::fcntl(claims_.get(), F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
     }
 
+    const fs::path path_;
+    const std::shared_ptr<const Heartbeat> heartbeat_;
     Layout& layout_;
     UniqueFd claims_;
     std::size_t line_ = 0;

@@ -5,7 +5,7 @@
 //
 // Errors:   open() throws std::runtime_error when the shared memory can't be had or 256 processes are there already; enter() never does.
 // Threads:  safe to call from any thread. A forked child must open its own.
-// Limits:   64 doors, names of up to 47 bytes; enter() waits at most 200 ms, and 5 ms for a stopped process.
+// Limits:   64 doors, names of up to 47 bytes; enter() waits at most 200 ms, and 5 ms for a stopped process (heartbeat.hpp).
 // Versions: a program with another layout makes a new file; while both run each counts for itself.
 #pragma once
 
@@ -41,7 +41,7 @@ public:
 
     [[nodiscard]] Door door(std::string_view name);  // the same for all processes
 
-    // Nothing: `limit` are inside, or a stopped process holds the lock.
+    // nullopt if `limit` are inside, or the lock can't be had (RobustMutex::Locked).
     [[nodiscard]] std::optional<Pass> enter(Door door, std::uint32_t limit);
 
 private:

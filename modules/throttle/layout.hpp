@@ -45,7 +45,7 @@ constexpr std::size_t kNetworkHashes = 1 << 16;
 // What must be equal for a process to use a file: every byte. Whatever changes the layout of what follows changes kLayout.
 struct Description {
     static constexpr std::uint64_t kMagic = 0x656c74746f726874;  // "throttle"
-    static constexpr std::uint32_t kLayout = 5;
+    static constexpr std::uint32_t kLayout = 6;
 
     struct Policy {
         std::array<char, 48> scope;
@@ -104,7 +104,8 @@ struct alignas(128) Stripe {
     enum Retired : std::uint32_t { kOpen, kClosed, kMoved };
     std::atomic<std::uint32_t> retired{kOpen};
     std::atomic<std::uint64_t> accepted{0}, refused{0}, would_refuse{0}, evicted_live_requests{0}, recovered_locks{0}, stalls{0},
-        no_room{0};
+        late_locks{0}, no_room{0};
+    std::atomic<std::uint64_t> touched{0};  // scopes in which a client of it was ever counted, as bits
     RefusalMemory refusals;
 };
 

@@ -42,7 +42,7 @@ const Place& Throttle::Table::Newcomer::place_of_network(std::size_t level) {
 bool Throttle::Table::Newcomer::lock() {
     if (guard_) return !is_stalled_;
     auto& stripe = table_.stripe(table_.layout_.network_stripe());
-    guard_.emplace(stripe, RobustMutex::Waiting::awake);
+    guard_.emplace(stripe, table_.heartbeat_, waiting_);
     is_stalled_ = !*guard_ || stripe.retired.load(std::memory_order_relaxed) != Stripe::kOpen;
     return !is_stalled_;
 }
@@ -265,7 +265,7 @@ void Throttle::Table::forget_expired(Position scope, bool user, std::uint64_t no
         visit_part(scope, user, part, [&](const Way& record) { is_any = is_any || has_expired(record, now); });
         if (!is_any) continue;
         auto& home = stripe(whose.first_stripe + part);
-        const Guard guard(home);
+        const Guard guard(home, heartbeat_);
         if (!guard || home.retired.load(std::memory_order_relaxed) != Stripe::kOpen) continue;
         visit_part(scope, user, part, [&](const Way& record) {
             if (has_expired(record, now)) forget(scope, user, record);
@@ -294,7 +294,7 @@ void Throttle::Table::recount_part(Position scope, bool user, Crowd::Part& part)
 
 void Throttle::Table::recount_networks(Position scope, std::uint64_t now) {
     auto& home = stripe(layout_.network_stripe());
-    const Guard guard(home);
+    const Guard guard(home, heartbeat_);
     if (!guard || home.retired.load(std::memory_order_relaxed) != Stripe::kOpen) return;
     std::int64_t taken = 0;
     visit_networks_unlocked(scope, [&](const Way& record) {

@@ -26,7 +26,8 @@ constexpr std::array<std::int64_t, 2> kSharesOfNetworks = {32, 8};  // of a smal
 
 class Throttle::Table::Newcomer {
 public:
-    Newcomer(const Table& table, const ClientKey& client, const Place& place) : table_(table), client_(client), place_(place) {}
+    Newcomer(const Table& table, const ClientKey& client, const Place& place, RobustMutex::Waiting waiting = RobustMutex::Waiting::briefly)
+        : table_(table), client_(client), place_(place), waiting_(waiting) {}
 
     [[nodiscard]] const Place& place() const { return place_; }
     [[nodiscard]] const Networks& networks();  // {0, 0}: it is in none, or this table knows none
@@ -36,11 +37,13 @@ public:
     [[nodiscard]] bool lock();
     [[nodiscard]] bool is_locked() const { return guard_.has_value() && !is_stalled_; }
     [[nodiscard]] bool is_stalled() const { return is_stalled_; }
+    [[nodiscard]] Outcome outcome() const { return *guard_ ? Outcome::late : guard_->outcome(); }  // if it is stalled
 
 private:
     const Table& table_;
     const ClientKey& client_;
     const Place& place_;
+    RobustMutex::Waiting waiting_;
     std::optional<Networks> networks_;
     std::array<std::optional<Place>, 2> places_;
     std::optional<Guard> guard_;

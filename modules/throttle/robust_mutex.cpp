@@ -3,26 +3,17 @@
 #include <cassert>
 #include <cerrno>
 #include <chrono>
-#include <cstdint>
-#include <cstdio>
 #include <ctime>
 #include <stdexcept>
-#include <string_view>
 
-#include <fcntl.h>
 #include <linux/futex.h>
-#include <sched.h>
-#include <unistd.h>
-
-#include "util/file.hpp"
 
 namespace recto {
 namespace {
 
-using std::chrono::steady_clock;
 constexpr auto kPatience = std::chrono::microseconds(4500);  // and the rest of 5 ms to wake up and answer
-constexpr int kMostPatiences = 40;
-constexpr int kSpins = 30;  // about as long as two others need to finish
+constexpr int kMostPatiences = 44;                           // 200 ms in all
+constexpr int kSpins = 30;                                   // about as long as two others need to finish
 
 timespec patience_from_now(clockid_t clock) {
     timespec time{};
@@ -54,30 +45,6 @@ int try_for_a_moment(pthread_mutex_t& mutex) {
     return code;
 }
 
-int try_within_patience(pthread_mutex_t& mutex) {
-    int code = EBUSY;
-    for (const auto end = steady_clock::now() + kPatience; code == EBUSY && steady_clock::now() < end;
-         code = ::pthread_mutex_trylock(&mutex))
-        ::sched_yield();
-    return code == EBUSY ? ETIMEDOUT : code;
-}
-
-// Whether a thread goes on by itself: it runs or would if it had a processor (R), or the kernel gets it a page (D). Nobody who holds a
-// lock of ours sleeps otherwise. The state follows the name, which may hold anything but ends with the last parenthesis: proc(5).
-bool goes_on(std::uint32_t tid) {
-    char path[32];
-    std::snprintf(path, sizeof path, "/proc/%u/stat", tid);
-    const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
-    char text[128];
-    const auto length = fd ? ::read(fd.get(), text, sizeof text) : -1;
-    if (length <= 0) return false;
-    const std::string_view stat(text, static_cast<std::size_t>(length));
-    const auto end_of_name = stat.rfind(") ");
-    if (end_of_name == std::string_view::npos) return false;
-    const auto state = stat.substr(end_of_name + 2);
-    return state.starts_with('R') || state.starts_with('D');
-}
-
 void must(int code, const char* what) {
     if (code != 0) throw std::runtime_error(what);
 }
@@ -93,38 +60,61 @@ RobustMutex::RobustMutex() {
     ::pthread_mutexattr_destroy(&attributes);
 }
 
-RobustMutex::Locked RobustMutex::lock(Waiting waiting) {
+// Who holds it: two looks that are equal mean one holder that has kept it in between, but for a rare chance.
+struct RobustMutex::Holder {
+    int word;  // of the kernel: a thread id, which only tells one holder from the next
+    Heartbeat::Name name;
+    bool operator==(const Holder&) const = default;
+};
+
+RobustMutex::Locked RobustMutex::lock(const Heartbeat& own, Waiting waiting) {
     int code = try_for_a_moment(mutex_);
-    if (code == EBUSY) code = wait_patiently(waiting);
+    if (code == EBUSY && waiting == Waiting::never) return Locked::busy;
+    if (code == EBUSY) code = wait_patiently(own);
+    if (code == EBUSY) return Locked::stopped;
+    if (code != 0 && code != EOWNERDEAD) return Locked::late;
+    holder_.store(own.name(), std::memory_order_relaxed);
     if (code == 0) return Locked::yes;
-    if (code != EOWNERDEAD) return Locked::stalled;
     ::pthread_mutex_consistent(&mutex_);
     return Locked::recovered;
 }
 
+// Its name goes first: the next holder has none until it stores its own, and without a name it is waited for.
 void RobustMutex::unlock() {
+    holder_.store(0, std::memory_order_relaxed);
     [[maybe_unused]] const int code = ::pthread_mutex_unlock(&mutex_);
     assert(code == 0);
 }
 
 // On a machine with too much to do a holder may be without a processor, or without its memory, for longer than our patience; that is no
-// reason to give up.
-int RobustMutex::wait_patiently(Waiting waiting) {
+// reason to give up. EBUSY: it is stopped. Patiences are counted, not time: one may be long because the machine stood still.
+int RobustMutex::wait_patiently(const Heartbeat& own) {
     int code = ETIMEDOUT;
     for (int patience = 0; patience < kMostPatiences && code == ETIMEDOUT; ++patience) {
-        if (patience > 0 && holder_is_stuck()) break;
-        code = waiting == Waiting::awake ? try_within_patience(mutex_) : lock_within_patience(mutex_);
+        const auto before = holder();
+        code = lock_within_patience(mutex_);
+        if (code == ETIMEDOUT && holder() == before && own.is_stopped(before.name)) return EBUSY;
     }
     return code;
 }
 
-// The kernel requires the word of a robust lock to hold its owner's thread id.
-bool RobustMutex::holder_is_stuck() const {
-    const auto holder = [&] {
-        return static_cast<std::uint32_t>(__atomic_load_n(&mutex_.__data.__lock, __ATOMIC_RELAXED)) & FUTEX_TID_MASK;
-    };
-    const auto tid = holder();
-    return tid != 0 && !goes_on(tid) && holder() == tid;
+RobustMutex::Holder RobustMutex::holder() const {
+    constexpr int kWithoutWaiters = static_cast<int>(~FUTEX_WAITERS);
+    return {.word = __atomic_load_n(&mutex_.__data.__lock, __ATOMIC_RELAXED) & kWithoutWaiters,
+            .name = holder_.load(std::memory_order_relaxed)};
+}
+
+const char* reason_of(RobustMutex::Locked locked) {
+    switch (locked) {
+        case RobustMutex::Locked::stopped:
+            return "a stopped process holds";
+        case RobustMutex::Locked::late:
+            return "processes that run held for 200 ms";
+        case RobustMutex::Locked::busy:
+            return "another thread holds";
+        default:
+            return "no process holds";
+    }
 }
 
 }  // namespace recto

@@ -1,34 +1,51 @@
-// robust_mutex.hpp - a mutex in shared memory that outlives the death of its holder, and that nobody waits long for.
+// robust_mutex.hpp - a mutex in shared memory that outlives the death of its holder, and for which no thread waits long.
+//
+// The kernel tells the death of a holder (EOWNERDEAD); its Heartbeat tells that it is stopped.
 //
 // Threads:  safe to call from any thread of any process that maps it. A holder must not fork.
-// Crashes:  a holder killed with -9 leaves it to the next one, who is told (`recovered`).
+// Crashes:  a holder killed with -9 leaves it to the next one, which is told (`recovered`).
 // Limits:   the memory must stay mapped, at one address, as long as the process lives (glibc bug 14485).
 // Source:   the kernel's Documentation/locking/robust-futex-ABI.rst; pthread_mutexattr_setrobust(3).
 #pragma once
 
+#include <atomic>
+
 #include <pthread.h>
+
+#include "throttle/heartbeat.hpp"
 
 namespace recto {
 
 class RobustMutex {
 public:
-    enum class Locked { yes, recovered, stalled };
-    enum class Waiting { asleep, awake };
+    enum class Waiting { never, briefly };
+
+    // With the last three it is not ours.
+    enum class Locked {
+        yes,
+        recovered,
+        busy,     // waiting never, and another thread holds it
+        stopped,  // for 5 ms a process held it whose beat is older than 200 ms
+        late,     // for 200 ms processes that run held it: they get no processor, or wait for memory
+    };
 
     RobustMutex();
     RobustMutex(const RobustMutex&) = delete;
     RobustMutex& operator=(const RobustMutex&) = delete;
 
-    // `stalled` after 5 ms if the holder is stopped (a signal, a debugger), after 200 ms if it merely gets no processor or waits for
-    // memory; then it is not ours. Who holds another one waits `awake`: asleep it would look as if it were stopped with that one.
-    [[nodiscard]] Locked lock(Waiting waiting = Waiting::asleep);
+    [[nodiscard]] Locked lock(const Heartbeat& own, Waiting waiting = Waiting::briefly);
     void unlock();
 
 private:
-    int wait_patiently(Waiting waiting);
-    [[nodiscard]] bool holder_is_stuck() const;
+    struct Holder;
+    [[nodiscard]] int wait_patiently(const Heartbeat& own);
+    [[nodiscard]] Holder holder() const;
 
     pthread_mutex_t mutex_;
+    std::atomic<Heartbeat::Name> holder_{0};  // 0: of none that is known
 };
+
+// Why the lock can't be had: `a stopped process holds`, ...
+[[nodiscard]] const char* reason_of(RobustMutex::Locked locked);
 
 }  // namespace recto

@@ -10,6 +10,8 @@
 #include <tuple>
 #include <utility>
 
+#include <sys/mman.h>
+
 #include "throttle/client_key.hpp"
 #include "throttle/newcomer.hpp"
 #include "throttle/snapshot.hpp"
@@ -25,12 +27,31 @@ void for_each_bit(std::uint64_t bits, const Visit& visit) {
 
 constexpr std::uint64_t bit(std::size_t index) { return std::uint64_t{1} << index; }
 
+enum class Access { reading, writing };
+
+// All pages of it, as if each was read or written; a kernel before 5.14 can't, then they come when they are used.
+void populate(std::span<std::byte> memory, Access access) {
+    constexpr std::uintptr_t kPage = 4096;
+    const auto begin = reinterpret_cast<std::uintptr_t>(memory.data()) / kPage * kPage;
+    const auto end = reinterpret_cast<std::uintptr_t>(memory.data() + memory.size());
+    static_cast<void>(
+        ::madvise(reinterpret_cast<void*>(begin), end - begin, access == Access::writing ? MADV_POPULATE_WRITE : MADV_POPULATE_READ));
+}
+
 bool is_retired(const Stripe& stripe) { return stripe.retired.load(std::memory_order_relaxed) != Stripe::kOpen; }
 
 }  // namespace
 
-Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks)
-    : memory_(memory), in_file_(in_file), layout_(in_file), ticks_(ticks), charge_(own.charge) {
+Throttle::Table::Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks,
+                       const Heartbeat& heartbeat)
+    : memory_(memory), in_file_(in_file), layout_(in_file), ticks_(ticks), heartbeat_(heartbeat), charge_(own.charge) {
+    std::size_t sets = 0;
+    for (const auto& one : layout_.scopes) {
+        const auto of_addresses = layout_.addresses.sets() + layout_.network_sets;
+        first_sets_.push_back({sets, sets + of_addresses});
+        sets += of_addresses + (one.users ? layout_.users.sets() : 0);
+    }
+    brought_in_ = std::vector<std::atomic<std::uint64_t>>(sets / 64 + 1);
     assert(memory.size() == layout_.size);
     for (Scope scope = 0; scope < own.policies.size(); ++scope) {
         positions_.push_back(position(own.policies[scope].scope));
@@ -54,15 +75,17 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     const auto place = place_of(client);
     if (auto refusal = refuse_at_sight(ask, wanted, place)) return refusal;
     auto& home = stripe(place.stripe);
-    const Guard guard(home);
-    if (!guard) return Verdict{.outcome = Outcome::stalled};
+    for_each_bit(wanted, [&](Position scope) { bring_in(scope, place); });
+    const auto waiting = ask.may_wait ? RobustMutex::Waiting::briefly : RobustMutex::Waiting::never;
+    const Guard guard(home, heartbeat_, waiting);
+    if (!guard) return Verdict{.outcome = guard.outcome()};
     if (is_retired(home)) return answer_of_retired(home);
 
     const auto now = ticks_.now();
     std::array<Spot, kMaxScopes> spots;
     Bits full = 0;
     Verdict verdict;
-    Newcomer newcomer(*this, client, place);
+    Newcomer newcomer(*this, client, place, waiting);
     auto opens_at = now;
     Position longest = 0;
     for_each_bit(wanted, [&](Position scope) {
@@ -76,7 +99,7 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
         verdict.scope = own_scopes_[scope];
         verdict.no_room = spots[scope].has_no_room;
     });
-    if (newcomer.is_stalled()) return Verdict{.outcome = Outcome::stalled};
+    if (newcomer.is_stalled()) return Verdict{.outcome = newcomer.outcome()};
 
     verdict.retry_after = wait_in(longest, place.user, opens_at, now);
     const bool accepted = verdict.outcome == Outcome::accepted;
@@ -86,7 +109,8 @@ std::optional<Throttle::Verdict> Throttle::Table::check(const Ask& ask) {
     if (verdict.no_room) add(home.no_room);
     if (full != 0) note_refusals(accepted ? full : full & ~dry_runs_, spots, client, place.tag, home, now);
     if (!accepted || ask.weight.tell_quotas)
-        for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], newcomer, now)); });
+        for_each_bit(wanted,
+                     [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], newcomer, now, ask.weight.cost)); });
     // Only whoever slept with the lock in his hand can find it so: what was taken over without waiting for him may lack his request.
     std::atomic_signal_fence(std::memory_order_seq_cst);
     if (is_retired(home)) return answer_of_retired(home);
@@ -133,7 +157,7 @@ std::optional<Throttle::Verdict> Throttle::Table::refuse_at_sight(const Ask& ask
     verdict.quotas.reserve(static_cast<std::size_t>(std::popcount(wanted)));
     const ClientKey client(ask.client);
     Newcomer known(*this, client, place);
-    for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], known, now)); });
+    for_each_bit(wanted, [&](Position scope) { verdict.quotas.push_back(quota_of(scope, spots[scope], known, now, ask.weight.cost)); });
 
     auto& home = stripe(place.stripe);
     std::atomic_thread_fence(std::memory_order_acquire);
@@ -206,6 +230,35 @@ Throttle::Table::Way Throttle::Table::way(Position scope, bool user, std::size_t
 Throttle::Table::FloorTimes Throttle::Table::floor(Position scope, bool user, std::size_t set_index) const {
     auto* const bytes = set(scope, user, set_index) + sizeof(Set) + kWays * window(scope, user).record_bytes();
     return {window(scope, user), bytes};
+}
+
+// Where a process comes first, it has a page fault for each page: some microseconds, or milliseconds if the file is on a disk, in which
+// all who wait for the stripe would wait too. So it has them before it takes the lock.
+void Throttle::Table::bring_in(Position scope, const Place& place) const {
+    for (const auto set_index : place.sets) {
+        const auto number = first_sets_[scope][place.user ? 1 : 0] + set_index;
+        auto& known = brought_in_[number / 64];
+        if ((known.load(std::memory_order_relaxed) & bit(number % 64)) != 0) continue;
+        populate({set(scope, place.user, set_index), region(scope, place.user).set_bytes}, Access::writing);
+        known.fetch_or(bit(number % 64), std::memory_order_relaxed);
+    }
+}
+
+void Throttle::Table::bring_in_records(Position scope, bool user, std::size_t part) const {
+    visit_part(scope, user, part, [&](const Way& record) { populate({record.memory, record.window.record_bytes()}, Access::reading); });
+}
+
+void Throttle::Table::bring_in_stripes() const {
+    populate(memory_.first(Layout::offset_of_stripes() + layout_.stripes() * sizeof(Stripe)), Access::writing);
+}
+
+// What nobody was ever counted in needs no look, which would bring it into memory.
+bool Throttle::Table::is_touched(Position scope, const Stripe& stripe) {
+    return (stripe.touched.load(std::memory_order_acquire) & bit(scope)) != 0;
+}
+
+void Throttle::Table::touch(Position scope, Stripe& stripe) {
+    if (!is_touched(scope, stripe)) stripe.touched.fetch_or(bit(scope), std::memory_order_release);
 }
 
 std::optional<Throttle::Table::Spot> Throttle::Table::find(Position scope, const Place& place) const {
@@ -283,6 +336,7 @@ void Throttle::Table::charge(Position scope, const Spot& spot, Newcomer& client,
     const auto record = way(scope, place.user, spot.set, spot.index);
     auto times = record.times();
     if (spot.own) return times.push(now, cost, ticks_.end_of(now));
+    touch(scope, stripe(place.stripe));
     const auto before = counts_with_network ? times_of_network(scope, place) : inherited(scope, client);
     if (spot.joins) join_network(scope, record, *spot.joins, now);
     evict(scope, spot, place);
@@ -293,10 +347,8 @@ void Throttle::Table::charge(Position scope, const Spot& spot, Newcomer& client,
 
 void Throttle::Table::evict(Position scope, const Spot& spot, const Place& place) const {
     const auto record = way(scope, place.user, spot.set, spot.index);
-    if (spot.evicts > 0) {
-        add(stripe(place.stripe).evicted_live_requests, spot.evicts);
-        if (in_file_.strict) floor(scope, place.user, spot.set).raise(record.times().times());
-    }
+    if (spot.evicts > 0 && in_file_.strict) floor(scope, place.user, spot.set).raise(record.times().times());
+    if (spot.evicts > 0 && !in_file_.strict) add(stripe(place.stripe).evicted_live_requests, spot.evicts);
     forget(scope, place.user, record);
 }
 
@@ -315,23 +367,28 @@ std::chrono::seconds Throttle::Table::wait_in(Position scope, bool user, std::ui
 }
 
 // Of a newcomer, what it may have as one of its network; nothing while there is no room for it.
-Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const {
-    const auto& rate = window(scope, client.place().user);
-    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, client.place().user, spot.opens_at, now)};
+Throttle::Quota Throttle::Table::quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now, std::uint32_t cost) const {
+    const bool user = client.place().user;
+    const auto& rate = window(scope, user);
+    Quota quota{.scope = own_scopes_[scope], .remaining = 0, .more_in = wait_in(scope, user, spot.opens_at, now)};
     if (rate.limit() == 0) return quota;
     const auto record = way(scope, client.place().user, spot.set, spot.index);
     if (spot.place != &client.place() || record.tag.load(std::memory_order_relaxed) != client.place().tag) {
         if (spot.has_no_room) return quota;
         const auto before = inherited(scope, client);
-        const auto used = live(scope, client.place().user, before, now);
+        const auto used = live(scope, user, before, now);
         quota.remaining = rate.limit() - std::min(rate.limit(), used);
-        quota.more_in =
-            used == 0 ? std::chrono::seconds(0) : wait_in(scope, client.place().user, rate.expiry_of(before[before.size() - used]), now);
+        const auto more = used == 0             ? now
+                          : quota.remaining > 0 ? rate.expiry_of(before[before.size() - used])
+                                                : opens_at(scope, user, before, now, std::min(cost, rate.limit()));
+        quota.more_in = wait_in(scope, user, more, now);
         return quota;
     }
     const auto times = record.times();
     quota.remaining = rate.limit() - std::min(rate.limit(), times.live(now));
-    quota.more_in = wait_in(scope, client.place().user, times.oldest_expiry(now), now);
+    // Above a limit that was lowered the oldest one's end brings nothing.
+    const auto more = quota.remaining > 0 || cost > rate.limit() ? times.oldest_expiry(now) : times.opens_at(now, cost);
+    quota.more_in = wait_in(scope, user, more, now);
     return quota;
 }
 
@@ -365,7 +422,7 @@ std::vector<Throttle::Refusals> Throttle::Table::take_refusals() {
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         RefusalNotes notes(stripe(i).refusals);
         if (!notes.any()) continue;
-        const Guard guard(stripe(i));
+        const Guard guard(stripe(i), heartbeat_);
         if (!guard) continue;
         if (is_retired(stripe(i))) continue;
         const auto now = ticks_.now();
@@ -379,7 +436,7 @@ std::vector<Throttle::Refusals> Throttle::Table::refusals() const {
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         const RefusalNotes notes(stripe(i).refusals);
         if (!notes.any()) continue;
-        const Guard guard(stripe(i));
+        const Guard guard(stripe(i), heartbeat_);
         guard.require();
         const auto now = ticks_.now();
         for (const auto& note : notes.all()) found.push_back(named(note, now));
@@ -390,7 +447,7 @@ std::vector<Throttle::Refusals> Throttle::Table::refusals() const {
 std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const {
     const ClientKey key(client);
     const auto place = place_of(key);
-    const Guard guard(stripe(place.stripe));
+    const Guard guard(stripe(place.stripe), heartbeat_);
     guard.require();
     Newcomer newcomer(*this, key, place);
     const auto now = ticks_.now();
@@ -406,7 +463,7 @@ std::vector<Throttle::Usage> Throttle::Table::usage(const Client& client) const 
         usages.push_back({.scope = policy.scope,
                           .rate = policy.rate,
                           .used = used,
-                          .more_in = quota_of(scope, spot, newcomer, now).more_in,
+                          .more_in = quota_of(scope, spot, newcomer, now, 1).more_in,
                           .retry_after = wait_in(scope, place.user, spot.opens_at, now)});
     }
     return usages;
@@ -436,7 +493,7 @@ std::vector<Throttle::Record> Throttle::Table::fullest(std::size_t count) const 
 bool Throttle::Table::reset(const Client& client) {
     const ClientKey key(client);
     const auto place = place_of(key);
-    const Guard guard(stripe(place.stripe));
+    const Guard guard(stripe(place.stripe), heartbeat_);
     guard.require();
     if (is_retired(stripe(place.stripe))) return false;
     Newcomer newcomer(*this, key, place);
@@ -476,7 +533,7 @@ void Throttle::Table::end_refusals(Position scope) {
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
         RefusalNotes notes(stripe(i).refusals);
         if (!notes.any()) continue;
-        const Guard guard(stripe(i));
+        const Guard guard(stripe(i), heartbeat_);
         guard.require();
         notes.end(static_cast<std::uint32_t>(scope), ticks_.now());
     }
@@ -486,12 +543,14 @@ void Throttle::Table::forget_floors(Position scope, bool user) {
     if (!in_file_.strict || !counts(scope, user)) return;
     const auto& whose = population(user);
     for (std::size_t set_index = 0; set_index < whose.sets(); ++set_index) {
-        const Guard guard(stripe(whose.first_stripe + set_index / whose.sets_per_stripe));
+        auto& home = stripe(whose.first_stripe + set_index / whose.sets_per_stripe);
+        if (!is_touched(scope, home)) continue;
+        const Guard guard(home, heartbeat_);
         guard.require();
         floor(scope, user, set_index).forget();
     }
     if (user || !layout_.groups()) return;
-    const Guard guard(stripe(layout_.network_stripe()));
+    const Guard guard(stripe(layout_.network_stripe()), heartbeat_);
     guard.require();
     for (std::size_t i = 0; i < layout_.network_sets; ++i) floor(scope, false, whose.sets() + i).forget();
 }
@@ -507,6 +566,7 @@ Throttle::Counters Throttle::Table::counters() const {
         sum.recovered_locks += part.recovered_locks.load(std::memory_order_relaxed);
         sum.stalls += part.stalls.load(std::memory_order_relaxed);
         sum.no_room += part.no_room.load(std::memory_order_relaxed);
+        sum.late_locks += part.late_locks.load(std::memory_order_relaxed);
     }
     return sum;
 }

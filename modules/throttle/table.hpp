@@ -20,17 +20,20 @@ struct ThrottleSnapshot;
 class Throttle::Table {
 public:
     // `memory` must stay mapped as long as the process lives. `in_file`: what read_description said; `own`: of this process.
-    Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks);
+    Table(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks,
+          const Heartbeat& heartbeat);
 
     // Makes a table of zeroed memory: an empty one that is to take the place of `previous`, or one with the counts of a snapshot. Names
     // the scopes whose counts are kept.
     static std::vector<std::string> fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
-                                         Table* previous, const ThrottleSnapshot* snapshot);
+                                         const Heartbeat& heartbeat, Table* previous, const ThrottleSnapshot* snapshot);
 
     // Moves what is still in `previous`, stripe by stripe, when this table can be found by all. Throws if a stopped process holds a lock
     // of this one; then somebody else may go on.
     void take_over(Table& previous);
     void end();  // this one is wholly moved, and the one that follows has its name
+
+    void bring_in_stripes() const;  // before the first use in this process
 
     [[nodiscard]] std::uint64_t id() const { return header().id; }
     [[nodiscard]] bool follows(const Table& previous) const { return header().follows == previous.id(); }
@@ -46,6 +49,7 @@ public:
         const Client& client;
         RequestWeight weight;
         bool counts;
+        bool may_wait;
     };
     // Empty: such a client counts in the table that is in the place of this one.
     [[nodiscard]] std::optional<Verdict> check(const Ask& ask);
@@ -89,6 +93,11 @@ private:
     [[nodiscard]] std::byte* set(Position scope, bool user, std::size_t set) const;
     [[nodiscard]] Way way(Position scope, bool user, std::size_t set, std::size_t index) const;
     [[nodiscard]] FloorTimes floor(Position scope, bool user, std::size_t set) const;
+
+    void bring_in(Position scope, const Place& place) const;
+    void bring_in_records(Position scope, bool user, std::size_t part) const;
+    [[nodiscard]] static bool is_touched(Position scope, const Stripe& stripe);
+    static void touch(Position scope, Stripe& stripe);
 
     [[nodiscard]] std::optional<Spot> find(Position scope, const Place& place) const;
     [[nodiscard]] Spot assess(Position scope, Newcomer& client, std::uint64_t now, std::uint32_t cost) const;
@@ -136,7 +145,7 @@ private:
 
     [[nodiscard]] std::chrono::seconds seconds_until(std::uint64_t tick, std::uint64_t now) const;
     [[nodiscard]] std::chrono::seconds wait_in(Position scope, bool user, std::uint64_t tick, std::uint64_t now) const;
-    [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now) const;
+    [[nodiscard]] Quota quota_of(Position scope, const Spot& spot, Newcomer& client, std::uint64_t now, std::uint32_t cost) const;
     void note_refusals(Bits scopes, std::span<const Spot> spots, const ClientKey& client, std::uint64_t tag, Stripe& home,
                        std::uint64_t now) const;
     [[nodiscard]] Refusals named(const NotedRefusals& refusals, std::uint64_t now) const;
@@ -157,6 +166,8 @@ private:
     void take_over_networks(const Table& previous, std::uint64_t now);
     void raise_networks(const Table& previous, Position from, Position to, std::uint64_t now);
     void take_over(const ThrottleSnapshot& snapshot);
+    void bring_in_for(const Table& previous, std::size_t index) const;
+    [[nodiscard]] std::optional<std::size_t> part_of(std::size_t stripe_index, bool user) const;
     [[nodiscard]] bool has_sets_of(const Table& previous) const;
     void raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part);
     void raise_all_floors(const Table& previous, Position from, Position to, bool user);
@@ -169,11 +180,16 @@ private:
     ThrottleOptions in_file_;
     Layout layout_;
     const TickSource& ticks_;
+    const Heartbeat& heartbeat_;
 
     Charge charge_;
     std::vector<std::optional<Position>> positions_;  // of this process's scopes
     std::array<Scope, kMaxScopes> own_scopes_{};      // and back
     Bits dry_runs_ = 0;
+
+    // The sets whose pages this process has, by scope and population.
+    std::vector<std::array<std::size_t, 2>> first_sets_;
+    mutable std::vector<std::atomic<std::uint64_t>> brought_in_;
 };
 
 }  // namespace recto

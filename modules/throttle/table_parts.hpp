@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "throttle/table.hpp"
@@ -15,11 +16,12 @@ inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount = 1) {
 
 class Throttle::Table::Guard {
 public:
-    explicit Guard(Stripe& stripe, RobustMutex::Waiting waiting = RobustMutex::Waiting::asleep)
-        : stripe_(stripe), locked_(stripe.mutex.lock(waiting)) {
+    Guard(Stripe& stripe, const Heartbeat& own, RobustMutex::Waiting waiting = RobustMutex::Waiting::briefly)
+        : stripe_(stripe), locked_(stripe.mutex.lock(own, waiting)) {
         // After a death there is nothing to repair: what the last store of a change didn't commit never happened.
         if (locked_ == RobustMutex::Locked::recovered) add(stripe.recovered_locks);
-        if (locked_ == RobustMutex::Locked::stalled) add(stripe.stalls);
+        if (locked_ == RobustMutex::Locked::stopped) add(stripe.stalls);
+        if (locked_ == RobustMutex::Locked::late) add(stripe.late_locks);
     }
     ~Guard() {
         if (*this) stripe_.mutex.unlock();
@@ -27,9 +29,15 @@ public:
     Guard(const Guard&) = delete;
     Guard& operator=(const Guard&) = delete;
 
-    explicit operator bool() const { return locked_ != RobustMutex::Locked::stalled; }
+    explicit operator bool() const { return locked_ == RobustMutex::Locked::yes || locked_ == RobustMutex::Locked::recovered; }
     void require() const {
-        if (!*this) throw std::runtime_error("throttle: a stopped process holds a lock of the table");
+        if (!*this) throw std::runtime_error(std::string("throttle: ") + reason() + " a lock of the table");
+    }
+    [[nodiscard]] const char* reason() const { return reason_of(locked_); }
+    [[nodiscard]] Outcome outcome() const {
+        return locked_ == RobustMutex::Locked::busy   ? Outcome::busy
+               : locked_ == RobustMutex::Locked::late ? Outcome::late
+                                                      : Outcome::stalled;
     }
 
 private:
@@ -119,7 +127,7 @@ void Throttle::Table::visit_networks_unlocked(Position scope, const Visit& visit
 template <class Visit>
 void Throttle::Table::visit_networks(Position scope, const Visit& visit_record, Stalled stalled) const {
     if (!layout_.groups()) return;
-    const Guard guard(stripe(layout_.network_stripe()));
+    const Guard guard(stripe(layout_.network_stripe()), heartbeat_);
     if (stalled == Stalled::throws) guard.require();
     visit_networks_unlocked(scope, visit_record);
 }
@@ -130,7 +138,9 @@ void Throttle::Table::visit(Position scope, bool user, const Visit& visit_record
     if (!counts(scope, user)) return;
     const auto& whose = population(user);
     for (std::size_t part = 0; part < whose.stripes; ++part) {
-        const Guard guard(stripe(whose.first_stripe + part));
+        if (!is_touched(scope, stripe(whose.first_stripe + part))) continue;
+        bring_in_records(scope, user, part);
+        const Guard guard(stripe(whose.first_stripe + part), heartbeat_);
         if (stalled == Stalled::throws) guard.require();
         visit_part(scope, user, part, visit_record);
     }

@@ -9,10 +9,10 @@
 namespace recto {
 
 std::vector<std::string> Throttle::Table::fill(std::span<std::byte> memory, const ThrottleOptions& options, const TickSource& ticks,
-                                               Table* previous, const ThrottleSnapshot* snapshot) {
+                                               const Heartbeat& heartbeat, Table* previous, const ThrottleSnapshot* snapshot) {
     auto& header = *new (memory.data()) Header{
         .description = describe(options), .secret = {}, .id = random_number(), .follows = 0, .retired = {}, .recount_at = 0};
-    Table table(memory, options, options, ticks);
+    Table table(memory, options, options, ticks, heartbeat);
     for (std::size_t i = 0; i < table.layout_.stripes(); ++i) new (&table.stripe(i)) Stripe;
     random_bytes(header.secret);
 
@@ -64,7 +64,7 @@ void Throttle::Table::begin_after(Table& previous) {
 void Throttle::Table::stop() {
     header().retired.store(Header::kStopped, std::memory_order_release);
     for (std::size_t i = 0; i < layout_.stripes(); ++i) {
-        const Guard guard(stripe(i));
+        const Guard guard(stripe(i), heartbeat_);
         stripe(i).retired.store(Stripe::kClosed, std::memory_order_seq_cst);
     }
 }
@@ -82,16 +82,16 @@ void Throttle::Table::end() { header().retired.store(Header::kReplaced, std::mem
 // it goes on, finds that nobody counts there any more.
 void Throttle::Table::take_over_stripe(Table& previous, std::size_t index) {
     auto& stripe = previous.stripe(index);
-    const Guard guard(stripe);
+    bring_in_for(previous, index);
+    const Guard guard(stripe, heartbeat_);
     if (!guard) stripe.retired.store(Stripe::kClosed, std::memory_order_seq_cst);
     const auto now = ticks_.now();
     if (index < previous.layout_.network_stripe()) take_over_networks(previous, now);
     for_each_common_scope(previous, [&](Position from, Position to, bool user) {
-        const auto& whose = previous.population(user);
-        if (index < whose.first_stripe || index >= whose.first_stripe + whose.stripes) return;
-        const auto part = index - whose.first_stripe;
-        if (has_sets_of(previous)) raise_floors(previous, from, to, user, part);
-        previous.visit_part(from, user, part, [&](const Way& record) {
+        const auto part = previous.part_of(index, user);
+        if (!part || !is_touched(from, stripe)) return;
+        if (has_sets_of(previous)) raise_floors(previous, from, to, user, *part);
+        previous.visit_part(from, user, *part, [&](const Way& record) {
             const auto place = recto::place_of(record.tag.load(std::memory_order_relaxed), user, population(user));
             put(to, place, record.networks_of(), record.times().times(), now);
         });
@@ -109,14 +109,32 @@ void Throttle::Table::take_over_networks(const Table& previous, std::uint64_t no
 }
 
 void Throttle::Table::raise_networks(const Table& previous, Position from, Position to, std::uint64_t now) {
-    const Guard theirs(previous.stripe(previous.layout_.network_stripe()), RobustMutex::Waiting::awake);
-    const Guard ours(stripe(layout_.network_stripe()), RobustMutex::Waiting::awake);
+    const Guard theirs(previous.stripe(previous.layout_.network_stripe()), heartbeat_);
+    const Guard ours(stripe(layout_.network_stripe()), heartbeat_);
     ours.require();
     previous.visit_networks_unlocked(from, [&](const Way& record) {
         if (previous.has_expired(record, now)) return;
         const auto place = layout_.place_of_network(record.tag.load(std::memory_order_relaxed));
         raise_network(to, place, record.times().times(), now);
     });
+}
+
+// Without the lock: who is counted there meanwhile has its page fault under it.
+void Throttle::Table::bring_in_for(const Table& previous, std::size_t index) const {
+    for_each_common_scope(previous, [&](Position from, Position to, bool user) {
+        const auto part = previous.part_of(index, user);
+        if (!part || !is_touched(from, previous.stripe(index))) return;
+        previous.bring_in_records(from, user, *part);
+        previous.visit_part(from, user, *part, [&](const Way& record) {
+            bring_in(to, recto::place_of(record.tag.load(std::memory_order_relaxed), user, population(user)));
+        });
+    });
+}
+
+std::optional<std::size_t> Throttle::Table::part_of(std::size_t stripe_index, bool user) const {
+    const auto& whose = population(user);
+    if (stripe_index < whose.first_stripe || stripe_index >= whose.first_stripe + whose.stripes) return {};
+    return stripe_index - whose.first_stripe;
 }
 
 void Throttle::Table::for_each_common_scope(const Table& previous, const auto& visit_scope) const {
@@ -135,8 +153,10 @@ bool Throttle::Table::has_sets_of(const Table& previous) const {
 void Throttle::Table::raise_floors(const Table& previous, Position from, Position to, bool user, std::size_t part) {
     if (!in_file_.strict || !previous.in_file_.strict) return;
     const auto sets = population(user).sets_per_stripe;
-    const Guard guard(stripe(population(user).first_stripe + part), RobustMutex::Waiting::awake);
+    auto& home = stripe(population(user).first_stripe + part);
+    const Guard guard(home, heartbeat_);
     guard.require();
+    touch(to, home);
     for (auto set_index = part * sets; set_index < (part + 1) * sets; ++set_index)
         if (const auto times = previous.floor(from, user, set_index).times(); !times.empty()) floor(to, user, set_index).raise(times);
 }
@@ -147,7 +167,9 @@ void Throttle::Table::raise_all_floors(const Table& previous, Position from, Pos
     for (std::size_t set_index = 0; set_index < previous.population(user).sets(); ++set_index)
         highest = newest_of_both(std::move(highest), previous.floor(from, user, set_index).times());
     if (highest.empty()) return;
-    for (std::size_t set_index = 0; set_index < population(user).sets(); ++set_index) floor(to, user, set_index).raise(highest);
+    const auto& whose = population(user);
+    for (std::size_t part = 0; part < whose.stripes; ++part) touch(to, stripe(whose.first_stripe + part));
+    for (std::size_t set_index = 0; set_index < whose.sets(); ++set_index) floor(to, user, set_index).raise(highest);
 }
 
 void Throttle::Table::take_over_refusals(const Table& previous, Stripe& from) {
@@ -159,7 +181,7 @@ void Throttle::Table::take_over_refusals(const Table& previous, Stripe& from) {
             note.scope = static_cast<std::uint32_t>(*to);
         }
         auto& home = stripe(place_of(note.client).stripe);
-        const Guard guard(home, RobustMutex::Waiting::awake);
+        const Guard guard(home, heartbeat_);
         guard.require();
         RefusalNotes(home.refusals).add(note);
     }
@@ -187,7 +209,7 @@ bool Throttle::Table::put_with_network(Position scope, const Networks& networks,
     if (!layout_.groups() || networks[0] == 0) return false;
     const std::size_t level = weight_of(scope, 1, networks[1]) > weight_of(scope, 0, networks[0]) ? 1 : 0;
     const auto place = place_of_network(level, networks);
-    const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
+    const Guard guard(stripe(place.stripe), heartbeat_);
     guard.require();
     if (!has_free_record(scope, place, now)) return false;
     raise_network(scope, place, times, now);
@@ -200,8 +222,10 @@ void Throttle::Table::put(Position scope, const Place& place, const Networks& ne
                           std::uint64_t now) {
     const auto& rate = window(scope, place.user);
     if (times.empty() || rate.capacity() == 0 || times.back() + rate.period() + rate.lateness() <= now) return;
-    const Guard guard(stripe(place.stripe), RobustMutex::Waiting::awake);
+    bring_in(scope, place);
+    const Guard guard(stripe(place.stripe), heartbeat_);
     guard.require();
+    touch(scope, stripe(place.stripe));
     const auto own = find(scope, place);
     const auto spot = own ? *own : make_room(scope, place, now);
     if (!own && spot.opens_at > now && put_with_network(scope, networks, times, now)) return;

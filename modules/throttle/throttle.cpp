@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "throttle/heartbeat.hpp"
 #include "throttle/snapshot.hpp"
 #include "throttle/table.hpp"
 #include "util/file.hpp"
@@ -85,6 +86,7 @@ public:
 
     void open() {
         make_private_directory(options_.folder);
+        heartbeat_ = Heartbeat::of(options_.folder);
         const auto wanted = describe(options_);  // says what is wrong with them
         const auto fits = [&](ThrottleOptions found) {
             for (auto& policy : found.policies) policy.capacity = 0;
@@ -97,6 +99,7 @@ public:
     bool attach() {
         auto found = attach_file(table_path(options_.folder));
         if (!found || !found->options) return false;
+        heartbeat_ = Heartbeat::of(options_.folder);
         auto folder = std::move(options_.folder);
         options_ = *found->options;
         options_.folder = std::move(folder);
@@ -105,19 +108,20 @@ public:
     }
 
     // Asks the table where such a client counts.
-    template <class Answer>
-    Answer ask(const auto& question, Answer if_none) {
+    Verdict ask(const Table::Ask& ask) {
         auto* link = &in_use();
         for (int attempt = 0; attempt < kAttempts; ++attempt) {
-            if (auto answer = question(link->table)) return *std::move(answer);
+            if (auto answer = link->table.check(ask)) return *std::move(answer);
             if (auto* const next = next_of(*link))
                 link = next;
+            else if (!ask.may_wait)
+                return {.outcome = Outcome::busy};
             else if (renew(*link))
                 link = &in_use();
             else
                 break;
         }
-        return if_none;
+        return {.outcome = Outcome::late};
     }
 
     void until_done(const auto& work) {
@@ -138,7 +142,8 @@ public:
         if (up_to_date().is_being_replaced() || (found && !found->options)) return {};
         if (!found) return make_again() ? "throttle: " + path.string() + " was removed; made it again, with all counts" : "";
         const auto id = in_use().table.id();
-        if (Table(found->file.bytes(), *found->options, options_, ticks_).id() == id || !use_if(fits_all) || in_use().table.id() == id)
+        if (Table(found->file.bytes(), *found->options, options_, ticks_, *heartbeat_).id() == id || !use_if(fits_all) ||
+            in_use().table.id() == id)
             return {};
         return "throttle: " + path.string() + " was removed and somebody made another one; counts there now, what was counted is lost";
     }
@@ -150,8 +155,9 @@ private:
     static constexpr int kAttempts = 10;
 
     struct Link {
-        Link(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks)
-            : table(memory, in_file, own, ticks) {}
+        Link(std::span<std::byte> memory, const ThrottleOptions& in_file, const ThrottleOptions& own, const TickSource& ticks,
+             const Heartbeat& heartbeat)
+            : table(memory, in_file, own, ticks, heartbeat) {}
         Table table;
         std::atomic<Link*> next = nullptr;
     };
@@ -179,7 +185,7 @@ private:
                 for (const auto& path : {named, unnamed, named}) {
                     auto found = attach_file(path);
                     if (!found || !found->options) continue;
-                    const Table there(found->file.bytes(), *found->options, options_, ticks_);
+                    const Table there(found->file.bytes(), *found->options, options_, ticks_, *heartbeat_);
                     if (there.follows(table) || (is_moved && path == named)) return &link_to(*std::move(found));
                 }
             } while (!is_moved && table.is_replaced());
@@ -241,7 +247,8 @@ private:
                                : is_first && has_table() ? &in_use().table
                                                          : nullptr;
         auto next = attach_file(unnamed);
-        if (!previous || !next || !next->options || !Table(next->file.bytes(), *next->options, options_, ticks_).follows(*previous))
+        if (!previous || !next || !next->options ||
+            !Table(next->file.bytes(), *next->options, options_, ticks_, *heartbeat_).follows(*previous))
             next = make(unnamed, previous, is_first);
         else
             note_ = "throttle: went on with a new table that somebody had begun";
@@ -257,7 +264,7 @@ private:
         if (previous != nullptr) previous->keep_capacity(in_file.policies);
         std::vector<std::string> kept;
         auto file = SharedFile::create(path, Layout(in_file).size, [&](std::span<std::byte> memory) {
-            kept = Table::fill(memory, in_file, ticks_, previous, snapshot ? &*snapshot : nullptr);
+            kept = Table::fill(memory, in_file, ticks_, *heartbeat_, previous, snapshot ? &*snapshot : nullptr);
         });
         note_ = note_on(is_first, previous != nullptr, snapshot.has_value(), kept);
         return {std::move(file), std::move(in_file)};
@@ -266,15 +273,17 @@ private:
     // Each table is mapped once.
     Link& link_to(Attached found) {
         const std::lock_guard lock(linking_);
-        const auto id = Table(found.file.bytes(), *found.options, options_, ticks_).id();
+        const auto id = Table(found.file.bytes(), *found.options, options_, ticks_, *heartbeat_).id();
         const auto known = std::ranges::find_if(links_, [&](const auto& link) { return link->table.id() == id; });
         if (known != links_.end()) return **known;
-        links_.push_back(std::make_unique<Link>(keep_mapped(std::move(found.file)), *found.options, options_, ticks_));
+        links_.push_back(std::make_unique<Link>(keep_mapped(std::move(found.file)), *found.options, options_, ticks_, *heartbeat_));
+        links_.back()->table.bring_in_stripes();
         return *links_.back();
     }
 
     ThrottleOptions options_;
     const TickSource& ticks_;
+    std::shared_ptr<const Heartbeat> heartbeat_;
     std::string note_;
     std::atomic<Link*> current_ = nullptr;
     std::mutex linking_;  // of what follows
@@ -312,13 +321,11 @@ std::optional<Throttle::Scope> Throttle::find(std::string_view scope) const {
 }
 
 Throttle::Verdict Throttle::check(std::span<const Scope> scopes, const Client& client, const RequestWeight& weight) {
-    const Table::Ask ask{.scopes = scopes, .client = client, .weight = weight, .counts = true};
-    return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
+    return shared_->ask({.scopes = scopes, .client = client, .weight = weight, .counts = true, .may_wait = weight.may_wait});
 }
 
-Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& client) {
-    const Table::Ask ask{.scopes = scopes, .client = client, .weight = {}, .counts = false};
-    return shared_->ask([&](Table& table) { return table.check(ask); }, Verdict{.outcome = Outcome::stalled});
+Throttle::Verdict Throttle::look(std::span<const Scope> scopes, const Client& client, bool may_wait) {
+    return shared_->ask({.scopes = scopes, .client = client, .weight = {}, .counts = false, .may_wait = may_wait});
 }
 
 std::vector<Throttle::Refusals> Throttle::take_refusals() { return shared_->up_to_date().take_refusals(); }

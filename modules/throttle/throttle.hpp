@@ -4,7 +4,7 @@
 // memory, so the count is one for all processes and outlives each of them.
 //
 // Errors:   open() throws std::runtime_error when the shared memory can't be made or isn't ours alone; check() never does. The
-//           operator's functions (usage, fullest, reset) throw when a stopped process holds a lock. A client never seen before has its
+//           operator's functions (usage, fullest, reset) throw when a lock can't be had, and say why. A client never seen before has its
 //           whole limit.
 // Threads:  safe to call from any thread of any process that opened the same folder. A client at its limit is mostly refused without a
 //           lock, and no processor writes what another one does: many who ask for one client don't wait for each other.
@@ -102,6 +102,7 @@ struct Client {
 struct RequestWeight {
     std::uint32_t cost = 1;    // how often it counts; one above a limit is refused always
     bool tell_quotas = false;  // also when it is accepted
+    bool may_wait = true;      // for a lock, 200 ms at most; an event thread may not
 };
 
 class Throttle {
@@ -112,6 +113,8 @@ public:
         accepted,
         refused,
         stalled,  // for 5 ms a stopped process held the lock: answer 503 rather than guess
+        late,     // for 200 ms processes that run held the lock, or the table is being replaced: the same
+        busy,     // only if the check may not wait: another thread holds the lock just now; ask again where waiting is allowed
     };
     // What is left to a client in one scope.
     struct Quota {
@@ -147,7 +150,7 @@ public:
 
     // Whether the client is at its limit in one of the scopes, by what is known of itself: one that was never counted isn't, also where
     // check() would find no room for it. Counts nothing but the refusal.
-    [[nodiscard]] Verdict look(std::span<const Scope> scopes, const Client& client);
+    [[nodiscard]] Verdict look(std::span<const Scope> scopes, const Client& client, bool may_wait = true);
 
     // The refusals of one client in one scope, from the first one on; those of clients beyond what can be told apart come together.
     struct Refusals {
@@ -205,8 +208,10 @@ public:
     void reset(Scope scope);           // for all clients
 
     struct Counters {
-        std::uint64_t accepted = 0, refused = 0, would_refuse = 0, evicted_live_requests = 0, recovered_locks = 0, stalls = 0;
-        std::uint64_t no_room = 0;  // of those refused
+        std::uint64_t accepted = 0, refused = 0, would_refuse = 0, evicted_live_requests = 0, recovered_locks = 0;
+        std::uint64_t stalls = 0;      // a stopped process held a lock
+        std::uint64_t late_locks = 0;  // processes that run held one for 200 ms
+        std::uint64_t no_room = 0;     // of those refused
     };
     [[nodiscard]] Counters counters() const;  // of all processes since the table was made
 

@@ -26,6 +26,11 @@ std::span<std::byte> map(int fd, std::size_t size, const fs::path& path) {
     return {static_cast<std::byte*>(memory), size};
 }
 
+void allocate(int fd, std::size_t size, const fs::path& path) {
+    errno = ::posix_fallocate(fd, 0, static_cast<off_t>(size));
+    if (errno != 0) throw io_error("no room for " + std::to_string(size) + " bytes of shared memory in", path);
+}
+
 struct stat status_of(int fd, const fs::path& path) {
     struct stat status {};
     if (::fstat(fd, &status) != 0) throw io_error("cannot look at", path);
@@ -44,15 +49,11 @@ void refuse_strangers(const struct stat& status, const fs::path& path) {
 
 SharedFile SharedFile::create(const fs::path& path, std::size_t size, const std::function<void(std::span<std::byte>)>& fill) {
     const fs::path temporary = path.string() + '.' + std::to_string(random_number());  // as remove_half_made() expects it
-    const UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    UniqueFd fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) throw io_error("cannot make", temporary);
     try {
-        if (const int problem = ::posix_fallocate(fd.get(), 0, static_cast<off_t>(size)); problem != 0) {
-            errno = problem;
-            throw io_error("no room for " + std::to_string(size) + " bytes of shared memory in", temporary);
-        }
-        const auto status = status_of(fd.get(), temporary);
-        SharedFile file(map(fd.get(), size, temporary), status.st_dev, status.st_ino);
+        allocate(fd.get(), size, temporary);
+        SharedFile file(std::move(fd), size, temporary);
         fill(file.bytes());
         if (::rename(temporary.c_str(), path.c_str()) != 0) throw io_error("cannot replace", path);
         return file;
@@ -63,7 +64,7 @@ SharedFile SharedFile::create(const fs::path& path, std::size_t size, const std:
 }
 
 std::optional<SharedFile> SharedFile::attach(const fs::path& path) {
-    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!fd && errno == ENOENT) return {};
     if (!fd) throw io_error("cannot open", path);
     const auto status = status_of(fd.get(), path);
@@ -71,13 +72,27 @@ std::optional<SharedFile> SharedFile::attach(const fs::path& path) {
     if (status.st_nlink == 0) return attach(path);
     refuse_strangers(status, path);
     if (status.st_size == 0) throw std::runtime_error("shared memory " + path.string() + " is empty");
-    return SharedFile(map(fd.get(), static_cast<std::size_t>(status.st_size), path), status.st_dev, status.st_ino);
+    return SharedFile(std::move(fd), static_cast<std::size_t>(status.st_size), path);
+}
+
+SharedFile SharedFile::of_zeros(UniqueFd fd, std::size_t size, const fs::path& path) {
+    refuse_strangers(status_of(fd.get(), path), path);
+    allocate(fd.get(), size, path);
+    return {std::move(fd), size, path};
+}
+
+SharedFile::SharedFile(UniqueFd fd, std::size_t size, const fs::path& path) : fd_(std::move(fd)) {
+    const auto status = status_of(fd_.get(), path);
+    device_ = status.st_dev;
+    inode_ = status.st_ino;
+    bytes_ = map(fd_.get(), size, path);
 }
 
 SharedFile::SharedFile(SharedFile&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, {})), device_(other.device_), inode_(other.inode_) {}
+    : fd_(std::move(other.fd_)), bytes_(std::exchange(other.bytes_, {})), device_(other.device_), inode_(other.inode_) {}
 
 SharedFile& SharedFile::operator=(SharedFile&& other) noexcept {
+    std::swap(fd_, other.fd_);
     std::swap(bytes_, other.bytes_);
     std::swap(device_, other.device_);
     std::swap(inode_, other.inode_);
@@ -102,11 +117,11 @@ SharedWindow::SharedWindow(std::size_t size) {
 
 SharedWindow::~SharedWindow() { ::munmap(place_.data(), place_.size()); }
 
-// From an old size of 0 the same pages are mapped a second time (mremap(2)). The kernel checks its limits before it removes what is there,
-// and a thread that reads meanwhile waits in its page fault until the new file is in place.
+// mmap(MAP_FIXED) checks the kernel's limits before it removes what is there, and a thread that reads meanwhile waits in its page fault
+// until the new file is in place. mremap() from an old size of 0 does the same without a descriptor, but valgrind refuses it.
 void SharedWindow::show(const SharedFile& file) {
     assert(file.bytes().size() == place_.size());
-    void* const shown = ::mremap(file.bytes().data(), 0, place_.size(), MREMAP_MAYMOVE | MREMAP_FIXED, place_.data());
+    void* const shown = ::mmap(place_.data(), place_.size(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file.fd(), 0);
     if (shown == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "cannot map shared memory");
 }
 
@@ -121,14 +136,7 @@ void remove_half_made(const fs::path& path) {
     }
 }
 
-std::span<std::byte> keep_mapped(SharedFile file) {
-    union Kept {
-        explicit Kept(SharedFile held) : file(std::move(held)) {}
-        ~Kept() {}  // that of the file is never called
-        SharedFile file;
-    };
-    return Kept(std::move(file)).file.bytes();
-}
+std::span<std::byte> keep_mapped(SharedFile file) { return std::exchange(file.bytes_, {}); }
 
 void make_private_directory(const fs::path& path) {
     make_directories(path, 0700);

@@ -16,6 +16,8 @@
 
 #include <sys/types.h>
 
+#include "util/file.hpp"
+
 namespace recto {
 
 class SharedFile {
@@ -27,18 +29,25 @@ public:
     // Empty when there is no such file. The size is the file's own: compare it before reading on.
     [[nodiscard]] static std::optional<SharedFile> attach(const std::filesystem::path& path);
 
+    // An open file in which zeros are a start: made `size` bytes long unless it is. Any number of processes may do so at once.
+    [[nodiscard]] static SharedFile of_zeros(UniqueFd fd, std::size_t size, const std::filesystem::path& path);
+
     SharedFile(SharedFile&& other) noexcept;
     SharedFile& operator=(SharedFile&& other) noexcept;
     ~SharedFile();  // unmaps; memory that holds robust locks in use must live as long as the process
 
     [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+    [[nodiscard]] int fd() const { return fd_.get(); }  // open as long as the object lives, for locks on bytes of the file
 
     // Whether `path` still names this very file.
     [[nodiscard]] bool is_still(const std::filesystem::path& path) const;
 
 private:
-    SharedFile(std::span<std::byte> bytes, dev_t device, ino_t inode) : bytes_(bytes), device_(device), inode_(inode) {}
+    friend class SharedWindow;
+    friend std::span<std::byte> keep_mapped(SharedFile file);
+    SharedFile(UniqueFd fd, std::size_t size, const std::filesystem::path& path);
 
+    UniqueFd fd_;
     std::span<std::byte> bytes_;
     dev_t device_ = 0;
     ino_t inode_ = 0;
@@ -67,7 +76,7 @@ private:
 void remove_half_made(const std::filesystem::path& path);
 
 // For memory that holds robust locks: the kernel would write through the address of one, when its owner dies, to whatever is mapped there
-// by then. Never unmapped.
+// by then. Never unmapped; the file is closed.
 [[nodiscard]] std::span<std::byte> keep_mapped(SharedFile file);
 
 // Makes `path` (mode 0700) if it isn't there; refuses one of another owner or that others may write to.

@@ -126,8 +126,8 @@ public:
     static constexpr auto kGraceOfAWrite = kNoGrace;
 
     explicit ThroughRecto(const fs::path& folder)
-        : store_(Store::open({.file = folder / "recto.db", .runtime_dir = folder / "run"})),
-          cache_({.servers = {}, .runtime_dir = folder / "run", .build = "writer"}, store_) {}
+        : store_(Store::open({.file = folder / "recto.db", .runtime_dir = fs::read_symlink(folder / "run")})),
+          cache_({.servers = {}, .runtime_dir = fs::read_symlink(folder / "run"), .build = "writer"}, store_) {}
 
     void write(const PostState& now, const PostState& next) {
         if (!now.status) return written(blog_.create(content(now, next), time_now()));
@@ -387,7 +387,7 @@ public:
         direct_.clear();
         service_.end_workers();
         allowed_failures_ += kClients + static_cast<int>(writers_.size());
-        fs::remove_all(service_.folder() / "run");
+        fs::remove_all(service_.runtime().path());
         rest();
         for (int i = 0; i < kWorkers; ++i) start_worker();
         for (int i = 0; i < through_recto_; ++i) writers_.at(static_cast<std::size_t>(i)) = start_writer(i);

@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(a_limit_outlives_the_removal_of_its_file_under_running_work
     Service service({.ini = "[throttle]\nblog_limit = 2/day\n"});
     auto client = service.client();
     BOOST_TEST(statuses(client, "/api/blog", 3) == (Statuses{200, 200, 429}), kPerElement);
-    std::filesystem::remove(service.folder() / "run" / "throttle");
+    std::filesystem::remove(service.runtime() / "throttle");
     BOOST_REQUIRE(eventually([&] { return service.lines_with("made it again, with all counts") == 1u; }));
     for (auto& worker : service.workers()) worker.kill();
     service.workers().clear();
@@ -273,7 +273,7 @@ BOOST_AUTO_TEST_CASE(a_limit_outlives_every_worker_and_the_shared_memory) {
     service.start_worker();
     BOOST_TEST(service.client().get("/api/blog").status == 429);
     service.end_workers();  // leaves a snapshot, as before a reboot
-    for (const auto& entry : std::filesystem::directory_iterator(service.folder() / "run"))
+    for (const auto& entry : std::filesystem::directory_iterator(service.runtime().path()))
         if (entry.path().filename().string().starts_with("throttle")) std::filesystem::remove(entry.path());
     service.start_worker();
     BOOST_TEST(service.client().get("/api/blog").status == 429);
@@ -291,7 +291,7 @@ BOOST_AUTO_TEST_CASE(a_table_that_takes_more_than_half_of_the_room_is_a_mistake_
     const auto refused = check({"RECTO_THROTTLE__USER=65000/day", "RECTO_THROTTLE__USERS=16777216"});  // 130 KB each
     BOOST_TEST(refused.status == 78);
     BOOST_TEST(refused.errors.find("the table of [throttle] takes 2") != std::string::npos, refused.errors);
-    BOOST_TEST(refused.errors.find(" MB that are free for it in " + (service.folder() / "run").string()) != std::string::npos,
+    BOOST_TEST(refused.errors.find(" MB that are free for it in " + service.runtime().path().string()) != std::string::npos,
                refused.errors);
     BOOST_TEST(refused.output.find("is good") == std::string::npos);
 }

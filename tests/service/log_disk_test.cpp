@@ -56,7 +56,7 @@ BOOST_AUTO_TEST_CASE(a_disk_that_stands_still_slows_no_request_in_batch_mode_and
     BOOST_TEST((slowed < 10 * usual + 50ms));
 
     const std::vector<LogHandler> handlers{{.name = "file"}, {.name = "stderr"}, {.name = "stuck"}};
-    const auto counters = LogCounters::open(service.folder() / "run", handlers);
+    const auto counters = LogCounters::open(service.runtime().path(), handlers);
     BOOST_TEST(counters.read(2).lost > 0u);
     BOOST_TEST(counters.read(2).lost < static_cast<std::uint64_t>(kRequests));
     BOOST_TEST(counters.read(0).lost == 0u);

@@ -349,7 +349,7 @@ BOOST_AUTO_TEST_CASE(answers_are_right_again_soon_after_the_shared_memory_was_re
     constexpr auto kSlack = 1450ms;  // beside the follower's 50 ms: two cores, several processes, and nobody knows what else
     Service service(unlimited(2));
     add_authors(service);
-    const auto runtime = service.folder() / "run";
+    const auto runtime = service.runtime().path();
     std::atomic<int> expected = 0;
     std::atomic<Clock::time_point> since = Clock::now();
     std::atomic<int> checked = 0;

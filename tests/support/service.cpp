@@ -78,8 +78,9 @@ void Service::write_configuration(const std::string& ini) {
     const auto path = folder_.path().string();
     fs::create_directories(folder_ / "logs");
     fs::create_directories(folder_ / "nginx");
-    replace_file(folder_ / "recto.ini", "[site]\ndata = " + path + "\n[server]\nsocket = " + path + "/recto.sock\nruntime_dir = " + path +
-                                            "/run\n[cache]\nservers = unix:" + path + "/memcached.sock\n" + ini);
+    fs::create_directory_symlink(runtime_.path(), folder_ / "run");
+    replace_file(folder_ / "recto.ini", "[site]\ndata = " + path + "\n[server]\nsocket = " + path + "/recto.sock\nruntime_dir = " +
+                                            runtime_.path().string() + "\n[cache]\nservers = unix:" + path + "/memcached.sock\n" + ini);
 }
 
 void Service::start_worker() {
@@ -102,8 +103,7 @@ void Service::start_nginx(const std::string& lines) {
                                           "NGINX=" + path + "/nginx",
                                           "WWW=" + fs::absolute("www").string(),
                                           ::geteuid() == 0 ? "USER=user root;" : "USER="};
-    for (const auto* name : {"upstreams.conf", "fastcgi.conf"})
-        replace_file(folder_ / "nginx" / fs::path(name), filled(name, values));
+    for (const auto* name : {"upstreams.conf", "fastcgi.conf"}) replace_file(folder_ / "nginx" / fs::path(name), filled(name, values));
     replace_file(folder_ / "nginx/locations.conf", lines + filled("locations.conf", values));
     replace_file(folder_ / "nginx.conf", filled("dev.conf", values));
     nginx_.emplace(std::vector<std::string>{"nginx", "-p", path, "-e", path + "/logs/nginx-error.log", "-c", path + "/nginx.conf"});

@@ -41,6 +41,7 @@ public:
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] HttpClient client(const std::string& from = "127.0.0.1") const { return HttpClient(port_, from); }
     [[nodiscard]] const TemporaryFolder& folder() const { return folder_; }
+    [[nodiscard]] const TemporaryFolder& runtime() const { return runtime_; }  // in memory, as /run is
     [[nodiscard]] MemcachedServer& memcached() { return *memcached_; }
     [[nodiscard]] std::vector<Process>& workers() { return workers_; }
     void start_worker();  // one more on the same socket
@@ -59,6 +60,7 @@ private:
     void start_nginx(const std::string& lines);
 
     TemporaryFolder folder_;
+    TemporaryFolder runtime_{in_memory()};
     std::uint16_t port_;
     UniqueFd socket_;
     std::optional<MemcachedServer> memcached_;

@@ -6,8 +6,8 @@
 
 namespace recto {
 
-TemporaryFolder::TemporaryFolder() {
-    std::string name = std::filesystem::temp_directory_path() / "recto-XXXXXX";
+TemporaryFolder::TemporaryFolder(const std::filesystem::path& parent) {
+    std::string name = parent / "recto-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a temporary folder like " + name);
     path_ = name;
 }
@@ -16,5 +16,7 @@ TemporaryFolder::~TemporaryFolder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
 }
+
+std::filesystem::path in_memory() { return "/dev/shm"; }
 
 }  // namespace recto

@@ -8,7 +8,7 @@ namespace recto {
 
 class TemporaryFolder {
 public:
-    TemporaryFolder();
+    explicit TemporaryFolder(const std::filesystem::path& parent = std::filesystem::temp_directory_path());
     ~TemporaryFolder();
     TemporaryFolder(const TemporaryFolder&) = delete;
     TemporaryFolder& operator=(const TemporaryFolder&) = delete;
@@ -19,5 +19,8 @@ public:
 private:
     std::filesystem::path path_;
 };
+
+// Where there is no disk to wait for: for what the program keeps in /run.
+[[nodiscard]] std::filesystem::path in_memory();
 
 }  // namespace recto

@@ -74,7 +74,7 @@ struct Table {
 
     Throttle open(const TickSource& source) const { return Throttle::open(options, source); }
 
-    TemporaryFolder folder;
+    TemporaryFolder folder{in_memory()};
     ThrottleOptions options;
 };
 
@@ -143,7 +143,7 @@ inline bool ended_well(pid_t pid) { return wait_for(pid) == 0; }
 
 inline Outcome check_until_answered(Throttle& throttle, const Scopes& scopes, const Client& client) {
     for (;;)
-        if (const auto verdict = throttle.check(scopes, client); verdict.outcome != Outcome::stalled) return verdict.outcome;
+        if (const auto verdict = throttle.check(scopes, client); verdict.outcome <= Outcome::refused) return verdict.outcome;
 }
 
 // Never more than the limit in any trailing period, whoever decided it.

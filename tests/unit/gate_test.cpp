@@ -48,7 +48,7 @@ void go_through(const std::filesystem::path& folder, std::uint32_t limit, int ti
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(no_more_than_the_limit_are_inside_and_who_leaves_makes_room) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     auto gate = Gate::open(folder.path());
     const auto door = gate.door("view");
     auto first = gate.enter(door, 2);
@@ -62,7 +62,7 @@ BOOST_AUTO_TEST_CASE(no_more_than_the_limit_are_inside_and_who_leaves_makes_room
 }
 
 BOOST_AUTO_TEST_CASE(doors_go_by_name_and_are_the_same_for_all) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     auto one = Gate::open(folder.path());
     auto other = Gate::open(folder.path());
     const auto view = one.door("view");
@@ -76,7 +76,7 @@ BOOST_AUTO_TEST_CASE(doors_go_by_name_and_are_the_same_for_all) {
 }
 
 BOOST_AUTO_TEST_CASE(there_are_never_more_inside_than_the_limit_whoever_asks) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     auto& shared = *shared_memory<Shared>();
     {
         std::vector<Process> processes;
@@ -90,7 +90,7 @@ BOOST_AUTO_TEST_CASE(there_are_never_more_inside_than_the_limit_whoever_asks) {
 }
 
 BOOST_AUTO_TEST_CASE(a_stopped_process_is_still_inside_and_a_killed_one_is_not) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     auto& shared = *shared_memory<Shared>();
     auto gate = Gate::open(folder.path());
     const auto door = gate.door("view");
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(a_stopped_process_is_still_inside_and_a_killed_one_is_not) 
 
 BOOST_AUTO_TEST_CASE(killed_at_any_moment_nobody_takes_a_place_along) {
     constexpr int kRounds = 150;
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     auto& shared = *shared_memory<Shared>();
     auto gate = Gate::open(folder.path());
     const auto door = gate.door("view");
@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(killed_at_any_moment_nobody_takes_a_place_along) {
 }
 
 BOOST_AUTO_TEST_CASE(a_file_of_another_version_is_replaced) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     for (const auto& content : {std::string("short"), std::string(70'000, 'x')}) {
         replace_file(folder / "gate", content, 0600);
         auto gate = Gate::open(folder.path());
@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(a_file_of_another_version_is_replaced) {
 }
 
 BOOST_AUTO_TEST_CASE(more_processes_than_there_are_lines_are_told) {
-    const TemporaryFolder folder;
+    const TemporaryFolder folder(in_memory());
     std::vector<Gate> gates;
     for (int i = 0; i < 256; ++i) gates.push_back(Gate::open(folder.path()));
     BOOST_CHECK_THROW((void)Gate::open(folder.path()), std::runtime_error);

@@ -90,7 +90,7 @@ std::set<std::string> names_in(const std::filesystem::path& folder) {
 
 constexpr unsigned kStep = kSanitized ? 25 : 1;  // a sanitizer makes many system calls of its own
 
-const std::set<std::string> kNames = {"throttle", "throttle.lock"};
+const std::set<std::string> kNames = {"beats-1", "throttle", "throttle.lock"};
 
 unsigned accepted_of(Throttle& throttle, unsigned requests, const Client& client) {
     unsigned count = 0;
@@ -102,7 +102,7 @@ std::filesystem::path traced_folder;
 
 // One client has used 2 of 4 and one all, when somebody replaces the table and is killed by `stop`, which is false when it is too late.
 bool keeps_the_limit(const std::function<bool(Traced&, std::span<const std::byte>)>& stop) {
-    Table t({policy("anon", 4, 86'400s, true)}, 8);
+    Table t({policy("anon", 4, 86'400s, true)}, 8, 8);
     auto old = t.open(boot_ticks());
     const auto exhausted = at("192.0.2.1");
     BOOST_REQUIRE_EQUAL(accepted_of(old, 2, kSomeone), 2U);

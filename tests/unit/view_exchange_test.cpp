@@ -16,6 +16,7 @@
 #include "tests/support/lease_keeper.hpp"
 #include "tests/support/memcached_server.hpp"
 #include "tests/support/temporary_folder.hpp"
+#include "tests/support/throttles.hpp"
 #include "util/file.hpp"
 #include "util/text.hpp"
 
@@ -59,20 +60,21 @@ std::vector<KnownView> known_test_views() {
     return known;
 }
 
-Config config_in(const TemporaryFolder& folder, const std::string& ini) {
+Config config_in(const TemporaryFolder& folder, const TemporaryFolder& runtime, const std::string& ini) {
     const auto path = folder.path().string();
-    auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = run\n[cache]\nservers = unix:" + path + "/m\n" + ini,
+    auto loaded = parse_config("[site]\ndata = " + path + "\n[server]\nruntime_dir = " + runtime.path().string() +
+                                   "\n[cache]\nservers = unix:" + path + "/m\n" + ini,
                                "test.ini", {}, known_test_views());
     BOOST_TEST(loaded.mistakes.empty());
     return loaded.config;
 }
 
 struct Prepared {
-    TemporaryFolder folder;
+    TemporaryFolder folder, runtime{in_memory()};
     MemcachedServer server{folder / "m"};
     Config config;
 
-    explicit Prepared(const std::string& ini) : config(config_in(folder, ini)) { migrate(store_options(config)); }
+    explicit Prepared(const std::string& ini) : config(config_in(folder, runtime, ini)) { migrate(store_options(config)); }
 };
 
 struct Fixture : Prepared {
@@ -861,6 +863,37 @@ BOOST_AUTO_TEST_CASE(a_client_over_its_limit_is_refused_before_anything_else_is_
     BOOST_TEST(fixture.computed == 2);
 }
 
+// A process that has every client's lock for a while: where the table has one stripe of addresses, or by the client's own address.
+BOOST_AUTO_TEST_CASE(an_event_thread_waits_for_no_lock_and_passes_the_request_on) {
+    Fixture fixture("[view plain]\nthrottle = anon\n[throttle]\nanon = 3/day\n");
+    std::atomic<int>& state = *shared_memory<std::atomic<int>>();
+    const auto child = in_child([&] {
+        const HookedTicks hold([&] {
+            for (state = 1; state != 2;) ::usleep(1000);
+        });
+        auto throttle = Throttle::open(throttle_options(fixture.config), hold);
+        (void)throttle.check(Scopes{*throttle.find("anon")}, {.user_id = {}, .address = "192.0.2.1"});
+    });
+    while (state != 1) ::usleep(1000);
+    const auto exchange = fixture.begin("/plain");
+    const auto begun = std::chrono::steady_clock::now();
+    BOOST_TEST(!exchange->without_waiting());
+    BOOST_TEST((std::chrono::steady_clock::now() - begun < 50ms));
+    BOOST_TEST(fixture.computed == 0);
+    BOOST_TEST(exchange->to_the_end([] {}).value().status == 503);  // after its patience
+    BOOST_TEST(fixture.throttle.counters().late_locks == 1U);
+    BOOST_TEST(fixture.throttle.counters().stalls == 0U);
+
+    const auto patient = fixture.begin("/plain");
+    BOOST_TEST(!patient->without_waiting());
+    state = 2;
+    BOOST_TEST(ended_well(child));
+    BOOST_TEST(patient->to_the_end([] {}).value().status == 200);
+    BOOST_TEST(fixture.computed == 1);
+    const Client client{.user_id = {}, .address = "192.0.2.1"};
+    BOOST_TEST(fixture.throttle.usage(client).at(*fixture.throttle.find("anon")).used == 2U);  // that of the child, and one of ours
+}
+
 BOOST_AUTO_TEST_CASE(a_token_that_waited_for_its_turn_is_not_looked_at_once_others_were_wrong_too_often) {
     Fixture fixture("[throttle]\nwrong_tokens = 2/hour\n");
     BOOST_REQUIRE(fixture.site.auth.add_user("ann"));
@@ -874,12 +907,6 @@ BOOST_AUTO_TEST_CASE(a_token_that_waited_for_its_turn_is_not_looked_at_once_othe
 }
 
 namespace {
-
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
 
 std::size_t private_bytes() {
     for (const auto& line : split_list(read_file("/proc/self/status"), '\n'))
