@@ -48,16 +48,18 @@ public:
     // False: the time is over.
     bool wait_until_writable(int fd) {
         const auto now = std::chrono::steady_clock::now();
-        if (!end_) end_ = now + patience_;
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(*end_ - now);
+        if (end_ == kNotYet) end_ = now + patience_;
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end_ - now);
         if (left <= 0ms) return false;
         pollfd poll{.fd = fd, .events = POLLOUT, .revents = 0};
         return ::poll(&poll, 1, static_cast<int>(std::min<std::int64_t>(left.count(), INT_MAX))) >= 0 || errno == EINTR;
     }
 
 private:
+    static constexpr auto kNotYet = std::chrono::steady_clock::time_point::max();
+
     std::chrono::milliseconds patience_;
-    std::optional<std::chrono::steady_clock::time_point> end_;
+    std::chrono::steady_clock::time_point end_ = kNotYet;  // of the patience, which begins with the first wait
 };
 
 bool send_all(int fd, std::span<iovec> parts, SlowPeer& peer) {
