@@ -30,6 +30,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include "tests/support/skip.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/support/throttles.hpp"
 #include "throttle/layout.hpp"
@@ -409,7 +410,9 @@ BOOST_AUTO_TEST_CASE(the_clock_of_the_machine_is_the_one_that_nobody_sets) {
             })))
             throw 1;
     });
-    BOOST_TEST(wait_for(child) == 0);
+    const auto status = wait_for(child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) return skip("there are no time namespaces here");
+    BOOST_TEST(status == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_is_behind_gives_nobody_a_request_more) {
