@@ -24,7 +24,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-constexpr std::string_view kNoLimits = "[throttle]\nanon = 100000/day\nuser = 100000/day\nblog_limit = 100000/day\n";
+constexpr std::string_view kNoLimits = "[throttle]\nanon = 60000/day\nuser = 60000/day\nblog_limit = 60000/day\n";
 constexpr std::string_view kPermitted = R"({"status":"request was permitted"})";
 
 void write_sample_posts(const fs::path& folder) {

@@ -21,7 +21,7 @@ constexpr int kDone = 0, kFailed = 1, kUsage = 64, kBadConfiguration = 78;
 
 // One service for all cases; each works on users and posts of its own.
 Service& service() {
-    static Service the({.workers = 1, .ini = "[throttle]\nanon = 100000/day\n"});
+    static Service the({.workers = 1, .ini = "[throttle]\nanon = 60000/day\n"});
     return the;
 }
 

@@ -27,7 +27,7 @@ constexpr int kDone = 0, kFailed = 1, kUsage = 64;
 
 // [view blog] logs at debug, so that a change of the level shows.
 constexpr const char* kIni =
-    "[throttle]\nanon = 100000/day\nblog_limit = 100000/day\n"
+    "[throttle]\nanon = 60000/day\nblog_limit = 60000/day\n"
     "[view blog]\nlog = debug\n"
     "[log]\nhandlers = file, all, away\nnginx_access = logs/nginx-access.log\n"
     "[handler all]\nfile = logs/all.log\nformat = json\n"
