@@ -61,9 +61,9 @@ test: packages-run packages-test $(SERVED) $(CHOSEN)
 boot-test: all
 	@tests/boot/run
 asan:
-	TEST_TIMEOUT=900 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE) -Wno-maybe-uninitialized' LDFLAGS='$(SANITIZE)'
+	TEST_TIMEOUT=1800 UBSAN_OPTIONS=print_stacktrace=1 $(MAKE) test BUILD=build/asan CXXFLAGS='-O1 -g $(SANITIZE) -Wno-maybe-uninitialized' LDFLAGS='$(SANITIZE)'
 tsan:
-	TEST_TIMEOUT=900 TSAN_OPTIONS=die_after_fork=0 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread -Wno-tsan' LDFLAGS='-fsanitize=thread'
+	TEST_TIMEOUT=1800 TSAN_OPTIONS=die_after_fork=0 $(MAKE) test BUILD=build/tsan CXXFLAGS='-O1 -g -fsanitize=thread -Wno-tsan' LDFLAGS='-fsanitize=thread'
 fuzz:
 	$(MAKE) fuzzers BUILD=build/fuzz CXX=clang++-16 CXXFLAGS='-O1 -g $(FUZZING) -Wno-error' LDFLAGS='$(SANITIZE) -fsanitize=fuzzer'
 	@BUILD=build/fuzz tests/fuzz/run
