@@ -6,7 +6,7 @@
 // Errors:   BadConfiguration, with every mistake; std::runtime_error for whatever else can't be opened, naming it.
 // Threads:  for the main thread.
 // Limits:   a migration waits up to a minute for another process's, and never touches a newer or a foreign database. The first try makes
-//           the process go on as the owner of the data folder; a later one can't become somebody else.
+//           the process go on as the owner of the data folder; a later one can't change its user.
 #pragma once
 
 #include <filesystem>

@@ -48,8 +48,8 @@ struct Storage {
 [[nodiscard]] std::optional<Storage> storage_of(const Response& response, const View& view, const StoragePolicy& policy);
 
 // What caches between us and the client have to know of an answer, stored or not: without Cache-Control and Vary they may keep it for as
-// long and for whom they like (RFC 9111 section 4.2.2). All answers of a view have the same Vary, small, refused or empty: a cache goes by
-// the Vary of the last one that it stored of an address (section 4.1). Null: no view has the path.
+// long and for which requests they like (RFC 9111 section 4.2.2). All answers of a view have the same Vary, small, refused or empty: a
+// cache goes by the Vary of the last one that it stored of an address (section 4.1). Null: no view has the path.
 void tell_caches(Response& response, const View* view);
 
 // The entry's bytes: what is sent for each form of the answer, ready made.

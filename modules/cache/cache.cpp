@@ -49,7 +49,7 @@ Counters open_counters(const CacheOptions& options) {
     return Counters::open(options.runtime_dir, rows_of(options.subjects));
 }
 
-// Nothing without servers: there is nobody to forge anything.
+// Nothing without servers: then no entry leaves the process.
 std::optional<Hash256> secret_of(const CacheOptions& options) {
     if (options.servers.empty()) return std::nullopt;
     try {

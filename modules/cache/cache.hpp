@@ -2,8 +2,8 @@
 //
 // memcached holds bytes, never truth: what comes from there is used only if its full key is the one asked for and the clock says that
 // nothing it was made from has changed. A dead, slow or lying memcached is a miss. What has changed is never shown again. What has only
-// grown old may be shown while somebody makes a new one, and while the database can't be read. An entry that was made later than now, by
-// a clock that ran ahead, is invalid: its times mean nothing.
+// grown old may be shown while another request recomputes it, and while the database can't be read. An entry that was made later than
+// now, by a clock that ran ahead, is invalid: its times mean nothing.
 //
 // An item's name and the key of its checksum are keyed by the site's secret: who may write to memcached can lose entries, not forge them.
 //

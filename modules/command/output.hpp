@@ -25,7 +25,7 @@ void print_line(std::string_view line);
 // Text that is printable already but for its newlines and colours.
 void print_raw(std::string_view text);
 
-// Bytes of somebody's: as they are into a pipe or a file; on a terminal line by line, printable. A newline follows.
+// Bytes that a client stored: as they are into a pipe or a file; on a terminal line by line, printable. A newline follows.
 void print_value(std::string_view value);
 
 // What was printed until now has been taken, or OutputLost.
